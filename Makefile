@@ -1,0 +1,78 @@
+# Builds, runs and tests the coworking analytics service. `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL         := /bin/bash
+.SHELLFLAGS   := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD   ?= build
+CFLAGS  ?= -O2 -g -D_FORTIFY_SOURCE=2
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Werror
+COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -fPIE \
+            -fstack-protector-strong $(CFLAGS) -I$(BUILD) -Ifcgi -I$(shell pg_config --includedir) \
+            $(shell pkg-config --cflags json-c)
+LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
+
+COMMON  := config db json log options status
+WORKER  := $(COMMON) http main params probe render report route
+LOGGER  := $(COMMON) http_client usage_logger
+objects  = $(patsubst %,$(BUILD)/%.o,$(1))
+PROGRAMS = $(BUILD)/analytics-fcgi $(BUILD)/usage-logger
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' Makefile | expand -t 16
+
+.PHONY: build
+build: ## the two programs, in build/
+	@docker/local/setup build
+	@$(MAKE) --no-print-directory programs
+
+.PHONY: programs
+programs: $(PROGRAMS)
+
+$(BUILD)/analytics-fcgi: $(call objects,$(WORKER))
+	$(LINK) -o $@ $^ -lfcgi -lpq -ljson-c
+
+$(BUILD)/usage-logger: $(call objects,$(LOGGER))
+	$(LINK) -o $@ $^ -lpq -ljson-c
+
+$(BUILD)/%.o: fcgi/%.c $(BUILD)/sql.h $(BUILD)/version
+	$(COMPILE) -MMD -c -o $@ $<
+
+# The version is part of every ETag, so a new one compiles anew.
+$(BUILD)/version: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: FORCE
+FORCE:
+
+# sql/reports/daily_usage.sql becomes the string sql_reports_daily_usage, without its comments.
+SQL := $(wildcard sql/reports/*.sql sql/worker/*.sql)
+$(BUILD)/sql.h: $(SQL) Makefile
+	@mkdir -p $(BUILD)
+	@for file in $(SQL); do \
+	  name=$${file%.sql}; \
+	  echo "static const char $${name//\//_}[] __attribute__((unused)) ="; \
+	  sed -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' -e '$$s/$$/;/' "$$file"; \
+	done >$@
+
+.PHONY: run
+run: ## the whole service in the foreground, on APP_PORT (5153)
+	@docker/local/setup build run
+	@$(MAKE) --no-print-directory --quiet programs
+	@exec docker/local/run
+
+.PHONY: migrate
+migrate: ## bring schema analytics up to date in the database named by DB_*
+	@docker/local/setup build run
+	@$(MAKE) --no-print-directory --quiet programs
+	@$(BUILD)/analytics-fcgi --check
+	@docker/local/migrate
+
+-include $(wildcard $(BUILD)/*.d)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build

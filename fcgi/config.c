@@ -1,0 +1,136 @@
+/* The environment as one table: name, default, bounds, and where the value goes. */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct variable {
+    const char *name;
+    const char *other_name;    /* read when the first is not set */
+    const char *libpq_name;    /* libpq's own, which stands when ours is not set */
+    const char *default_value; /* NULL: required */
+    bool (*parse)(const struct variable *variable, const char *text, struct config *config);
+    size_t offset;   /* of the member that takes the value */
+    long low, high;  /* bounds of a number */
+    const char *wants; /* ends the sentence "NAME must be …" */
+};
+
+static const char *read_variable(const char *name) {
+    const char *value = name ? getenv(name) : NULL;
+    return value && *value ? value : NULL; /* set but empty counts as not set */
+}
+
+static bool parse_text(const struct variable *variable, const char *text, struct config *config) {
+    memcpy((char *)config + variable->offset, &text, sizeof text);
+    return true;
+}
+
+static bool parse_whole(const char *text, size_t length, long low, long high, long *value) {
+    if (length == 0 || length > 9 || strspn(text, "0123456789") < length)
+        return false;
+    *value = strtol(text, NULL, 10);
+    return *value >= low && *value <= high;
+}
+
+static bool parse_number(const struct variable *variable, const char *text, struct config *config) {
+    long value;
+    if (!parse_whole(text, strlen(text), variable->low, variable->high, &value))
+        return false;
+    memcpy((char *)config + variable->offset, &value, sizeof value);
+    return true;
+}
+
+/* One port, or several with commas where DB_HOST is a list (libpq, "Specifying Multiple Hosts"). */
+static bool parse_ports(const struct variable *variable, const char *text, struct config *config) {
+    for (const char *port = text;; port += strcspn(port, ",") + 1) {
+        long value;
+        size_t length = strcspn(port, ",");
+        if (!parse_whole(port, length, variable->low, variable->high, &value))
+            return false;
+        if (port[length] == '\0')
+            return parse_text(variable, text, config);
+    }
+}
+
+static bool parse_level(const struct variable *variable, const char *text, struct config *config) {
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    for (long level = 0; level < 4; level++) {
+        if (strcmp(text, levels[level]) == 0) {
+            memcpy((char *)config + variable->offset, &level, sizeof level);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_password_file(const struct variable *variable, const char *path,
+                                struct config *config) {
+    char *password = config->password_from_file;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    size_t length = fread(password, 1, sizeof config->password_from_file - 1, file);
+    bool whole = feof(file) && !ferror(file);
+    (void)fclose(file);
+    password[length] = '\0';
+    password[strcspn(password, "\r\n")] = '\0';
+    return whole && *password && parse_text(variable, password, config);
+}
+
+#define PLACE(member) offsetof(struct config, member)
+
+static const struct variable variables[] = {
+    {"DB_USERNAME", "DB_USER", NULL, NULL, parse_text, PLACE(database_user), 0, 0,
+     "set: the role that reads the reports (DB_USER will do too)"},
+    {"DB_PASSWORD_FILE", NULL, NULL, "", parse_password_file, PLACE(database_password), 0, 0,
+     "a readable file whose first line is the password, 1 to 1022 bytes"},
+    {"DB_PASSWORD", NULL, NULL, NULL, parse_text, PLACE(database_password), 0, 0,
+     "set: the role's password (or DB_PASSWORD_FILE, a file that holds it)"},
+    {"DB_HOST", NULL, "PGHOST", "127.0.0.1", parse_text, PLACE(database_host), 0, 0,
+     "a host name, an address or a socket's folder, or a list of them"},
+    {"DB_PORT", NULL, "PGPORT", "5432", parse_ports, PLACE(database_port), 1, 65535,
+     "a port from 1 to 65535, or a list of them with commas"},
+    {"DB_NAME", NULL, "PGDATABASE", "postgres", parse_text, PLACE(database_name), 0, 0,
+     "the name of a database"},
+    {"APP_PORT", NULL, NULL, "5153", parse_number, PLACE(app_port), 1, 65535,
+     "a port from 1 to 65535"},
+    {"FCGI_WORKERS", NULL, NULL, "4", parse_number, PLACE(workers), 1, 256,
+     "a number of report workers from 1 to 256"},
+    {"STATEMENT_TIMEOUT_MS", NULL, NULL, "5000", parse_number, PLACE(statement_timeout_ms), 100,
+     60000, "a number of milliseconds from 100 to 60000"},
+    {"LOG_LEVEL", NULL, NULL, "info", parse_level, PLACE(log_level), 0, 0,
+     "debug, info, warning or error"},
+};
+
+static bool load(const struct variable *variable, struct config *config) {
+    const char *text = read_variable(variable->name);
+    if (!text)
+        text = read_variable(variable->other_name);
+    if (!text && read_variable(variable->libpq_name))
+        return true;
+    if (!text && variable->offset == PLACE(database_password) && config->database_password)
+        return true;
+    if (!text)
+        text = variable->default_value;
+    if (!text)
+        return false;
+    return *text == '\0' || variable->parse(variable, text, config);
+}
+
+bool config_load(struct config *config, char *error, size_t error_size) {
+    *config = (struct config){0};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        if (!load(&variables[i], config)) {
+            (void)snprintf(error, error_size, "%s must be %s", variables[i].name,
+                           variables[i].wants);
+            return false;
+        }
+    }
+    /* libpq would connect to PGHOSTADDR whatever host we name. */
+    if (read_variable("DB_HOST"))
+        (void)unsetenv("PGHOSTADDR");
+    return true;
+}

@@ -1,0 +1,55 @@
+/* The database: one connection a process, prepared statements, time limits, rows one by one. */
+#ifndef DB_H
+#define DB_H
+
+#include "row.h"
+#include "status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DB_VALIDATOR_SIZE = 512 };
+
+struct config;
+struct db;
+
+/* A statement: prepared under its name on every connection. */
+struct db_query {
+    const char *name;
+    const char *sql;
+};
+
+/* A handle without a connection yet; the configuration must outlive it. NULL when out of memory. */
+struct db *db_open(const struct config *config);
+void db_close(struct db *db);
+
+/* Has a query prepared on every connection made from now on; it must outlive the handle. */
+void db_add_query(struct db *db, const struct db_query *query);
+
+/* Makes the connection if there is none, and prepares what is not prepared. Deadlines are those of
+ * deadline.h; every function here returns by then. */
+enum status db_connect(struct db *db, int64_t deadline);
+
+/* Starts a query and waits for its first row. A connection that went stale while idle is made anew
+ * once. After STATUS_OK read the rows with db_next_row and end with db_end, whatever happens. */
+__attribute__((warn_unused_result)) enum status db_start(struct db *db,
+                                                         const struct db_query *query,
+                                                         int64_t deadline);
+
+/* STATUS_OK with *row set, or with *row NULL after the last. The database may be silent for the
+ * statement time limit at most. */
+__attribute__((warn_unused_result)) enum status db_next_row(struct db *db, const struct row **row);
+
+/* Ends the query; one that was not read to its end costs the connection. */
+void db_end(struct db *db);
+
+/* A text that changes whenever anything that a query started afterwards could see has changed:
+ * database, crash recovery and snapshot. */
+__attribute__((warn_unused_result)) enum status db_read_validator(struct db *db, int64_t deadline,
+                                                                  char validator[DB_VALIDATOR_SIZE]);
+
+/* Why the last call failed, fit for a log: no SQL, host or password in it. */
+const char *db_reason(const struct db *db);
+
+#endif

@@ -1,0 +1,410 @@
+/* The only module that includes libfcgi: takes requests, sends answers, and never lets a cut body
+ * look whole. */
+#include "http.h"
+
+#include "deadline.h"
+#include "json.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    LISTEN_SOCKET = 0,        /* FastCGI Specification, 2.2 */
+    IDLE_SECONDS = 1,         /* how long the socket must be quiet before a stopping worker goes */
+    READ_SECONDS = 2,         /* a web server sends its request at once */
+    WRITE_SECONDS = 30,       /* an answer that nothing takes for this long is given up */
+    METHOD_LENGTH_MAX = 32,
+    WAITED_MS_MAX = 3600000,  /* beyond this a request's time of arrival is not believed */
+};
+
+/* What has become of the answer so far. */
+enum stage {
+    STAGE_EMPTY,
+    STAGE_BUFFERED,  /* all of the body is in the buffer */
+    STAGE_STREAMING, /* the header has left */
+    STAGE_COUNTING,  /* only the length is wanted: HEAD, or the first pass for HTTP/1.0 */
+    STAGE_SENT,
+    STAGE_CUT, /* the connection must be closed without an end */
+};
+
+static struct {
+    struct request request;
+    FCGX_Request fastcgi;
+    enum stage stage;
+    const char *content_type;
+    char tag[HTTP_TAG_SIZE];
+    bool streamable;         /* the client understands a body without a length: HTTP/1.1 */
+    bool has_length;         /* declared_length was found by counting */
+    uint64_t declared_length;
+    size_t buffered;
+    char buffer[HTTP_BUFFER_SIZE];
+} connection;
+
+static bool is_cgi;
+static bool cgi_answered;
+static volatile sig_atomic_t stopping;
+static sigset_t stop_signals;
+
+static void request_stop(int number) {
+    (void)number;
+    stopping = 1;
+}
+
+/* libfcgi takes an interrupted write for a broken connection, so the signals that end a worker are
+ * let in only while it waits for a connection. */
+static void install_signals(void) {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+    struct sigaction action = {.sa_handler = request_stop}; /* no SA_RESTART: accept must return */
+    (void)sigemptyset(&stop_signals);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        (void)sigaddset(&stop_signals, numbers[i]);
+        (void)sigaction(numbers[i], &action, NULL);
+    }
+    (void)sigprocmask(SIG_BLOCK, &stop_signals, NULL);
+}
+
+static void set_timeout(int fd, int option, int seconds) {
+    const struct timeval limit = {.tv_sec = seconds};
+    (void)setsockopt(fd, SOL_SOCKET, option, &limit, sizeof limit);
+}
+
+bool http_open(void) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    is_cgi = getsockopt(LISTEN_SOCKET, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
+             !listening;
+    if (is_cgi)
+        return getenv("REQUEST_METHOD") != NULL;
+    if (FCGX_Init() != 0)
+        return false;
+    install_signals();
+    /* Bounds accept(2), which waits on behalf of one worker at a time. */
+    set_timeout(LISTEN_SOCKET, SO_RCVTIMEO, IDLE_SECONDS);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* no orphans of a killed supervisor */
+    return true;
+}
+
+bool http_is_cgi(void) {
+    return is_cgi;
+}
+
+/* The next connection, or -1 when the worker is to end. */
+static int accept_connection(void) {
+    for (;;) {
+        (void)sigprocmask(SIG_UNBLOCK, &stop_signals, NULL);
+        int fd = accept4(LISTEN_SOCKET, NULL, NULL, SOCK_CLOEXEC);
+        int error = errno;
+        (void)sigprocmask(SIG_BLOCK, &stop_signals, NULL);
+        if (fd >= 0)
+            return fd;
+        bool idle = error == EAGAIN || error == EWOULDBLOCK;
+        if (idle && stopping)
+            return -1;
+        if (!idle && error != EINTR && error != ECONNABORTED) {
+            log_text(LOG_ERROR, "accept", strerror(error));
+            return -1;
+        }
+    }
+}
+
+/* Accepting here rather than in libfcgi bounds every read and write of the connection, and lets no
+ * stop signal slip between a check and the wait: for that the two members of FCGX_Request below
+ * are set by hand. */
+static bool accept_fastcgi(void) {
+    for (;;) {
+        int fd = accept_connection();
+        if (fd < 0)
+            return false;
+        set_timeout(fd, SO_RCVTIMEO, READ_SECONDS);
+        set_timeout(fd, SO_SNDTIMEO, WRITE_SECONDS);
+        /* With no socket to accept on, libfcgi reports a malformed request instead of waiting. */
+        (void)FCGX_InitRequest(&connection.fastcgi, -1, 0);
+        connection.fastcgi.ipcFd = fd;
+        connection.fastcgi.keepConnection = 1; /* else libfcgi closes it before the first read */
+        if (FCGX_Accept_r(&connection.fastcgi) == 0)
+            return true;
+        log_text(LOG_WARNING, "malformed_request", "a connection did not speak FastCGI");
+    }
+}
+
+static const char *parameter(const char *name) {
+    const char *value = is_cgi ? getenv(name) : FCGX_GetParam(name, connection.fastcgi.envp);
+    return value && *value ? value : NULL;
+}
+
+static const char *parameter_or(const char *name, const char *otherwise) {
+    const char *value = parameter(name);
+    return value ? value : otherwise;
+}
+
+static enum http_method parse_method(const char *name) {
+    if (strcmp(name, "GET") == 0)
+        return HTTP_GET;
+    if (strcmp(name, "HEAD") == 0)
+        return HTTP_HEAD;
+    return strcmp(name, "OPTIONS") == 0 ? HTTP_OPTIONS : HTTP_OTHER;
+}
+
+/* SCRIPT_NAME and PATH_INFO together are the path (RFC 3875, 4.1.5); without either, the part of
+ * REQUEST_URI before the query is. */
+static void read_path(struct request *request) {
+    const char *script = parameter_or("SCRIPT_NAME", "");
+    const char *info = parameter_or("PATH_INFO", "");
+    (void)snprintf(request->path, sizeof request->path, "%s%s", script, info);
+    if (*request->path)
+        return;
+    const char *uri = parameter_or("REQUEST_URI", "/");
+    (void)snprintf(request->path, sizeof request->path, "%.*s", (int)strcspn(uri, "?"), uri);
+}
+
+/* The web server's id for the request; one of our own where there is none that is fit to log. */
+static void read_id(struct request *request) {
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789._-";
+    const char *id = parameter_or("HTTP_X_REQUEST_ID", "");
+    size_t length = strlen(id);
+    if (length > 0 && length < HTTP_ID_SIZE && strspn(id, allowed) == length) {
+        memcpy(request->id, id, length + 1);
+        return;
+    }
+    uint64_t random = 0;
+    (void)!getrandom(&random, sizeof random, 0);
+    (void)snprintf(request->id, sizeof request->id, "%016llx", (unsigned long long)random);
+}
+
+/* nginx stamps REQUEST_MSEC ("1700000000.123") when it has read the request: what has passed since
+ * was spent waiting for a worker. */
+static int64_t read_waited(void) {
+    const char *stamp = parameter("REQUEST_MSEC");
+    if (!stamp)
+        return 0;
+    int64_t waited = clock_milliseconds(CLOCK_REALTIME) - (int64_t)(strtod(stamp, NULL) * 1000);
+    return waited < 0 || waited > WAITED_MS_MAX ? 0 : waited;
+}
+
+struct request *http_accept(void) {
+    if (is_cgi ? cgi_answered : !accept_fastcgi())
+        return NULL;
+    cgi_answered = true;
+    connection.stage = STAGE_EMPTY;
+    connection.has_length = false;
+    connection.streamable = strcmp(parameter_or("SERVER_PROTOCOL", "HTTP/1.1"), "HTTP/1.0") != 0;
+
+    struct request *request = &connection.request;
+    *request = (struct request){.status = STATUS_INTERNAL_ERROR};
+    const char *method = parameter_or("REQUEST_METHOD", "GET");
+    size_t letters = strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+    request->method_name = letters <= METHOD_LENGTH_MAX && !method[letters] ? method : "?";
+    request->method = parse_method(method);
+    request->query = parameter_or("QUERY_STRING", "");
+    request->if_none_match = parameter("HTTP_IF_NONE_MATCH");
+    request->waited_ms = read_waited();
+    read_path(request);
+    read_id(request);
+    return request;
+}
+
+static bool put(const char *data, size_t length) {
+    if (length == 0)
+        return true;
+    if (is_cgi)
+        return fwrite(data, 1, length, stdout) == length;
+    return FCGX_PutStr(data, (int)length, connection.fastcgi.out) == (int)length;
+}
+
+static bool put_text(const char *text) {
+    return put(text, strlen(text));
+}
+
+static bool put_field(const char *name, const char *value) {
+    return put_text(name) && put_text(": ") && put_text(value) && put_text("\r\n");
+}
+
+/* The header, up to the empty line; a NULL length leaves Content-Length out. */
+static bool put_header(struct request *request, const char *type, const char *tag,
+                       const uint64_t *length) {
+    char line[HTTP_TAG_SIZE + 8];
+    (void)snprintf(line, sizeof line, "%d %s", status_code(request->status),
+                   status_title(request->status));
+    bool sent = put_field("Status", line);
+    if (type)
+        sent = sent && put_field("Content-Type", type);
+    if (length) {
+        (void)snprintf(line, sizeof line, "%llu", (unsigned long long)*length);
+        sent = sent && put_field("Content-Length", line);
+    }
+    if (tag && *tag) {
+        (void)snprintf(line, sizeof line, "\"%s\"", tag);
+        sent = sent && put_field("ETag", line);
+    }
+    if (tag && *tag)
+        sent = sent && put_field("Vary", "Accept-Encoding"); /* nginx compresses */
+    if (status_is_temporary(request->status))
+        sent = sent && put_field("Retry-After", "1");
+    if (request->status == STATUS_METHOD_NOT_ALLOWED || request->status == STATUS_NO_CONTENT)
+        sent = sent && put_field("Allow", "GET, HEAD, OPTIONS");
+    /* Every answer is checked with the database before it is used again. */
+    sent = sent && put_field("Cache-Control", tag && *tag ? "no-cache" : "no-store");
+    return sent && put_text("\r\n");
+}
+
+/* An answer that fits the buffer: header and body at once. */
+static void send_whole(struct request *request, const char *type, const char *tag,
+                       const char *body, size_t length) {
+    const uint64_t body_length = length;
+    bool bodiless = request->status == STATUS_NO_CONTENT || request->status == STATUS_NOT_MODIFIED;
+    bool sent = put_header(request, type, tag, bodiless ? NULL : &body_length);
+    if (sent && request->method != HTTP_HEAD && length > 0) {
+        sent = put(body, length);
+        request->body_bytes = length;
+    }
+    connection.stage = sent ? STAGE_SENT : STAGE_CUT;
+}
+
+void http_start_body(struct request *request, const char *content_type, const char *tag) {
+    request->status = STATUS_OK;
+    request->body_bytes = 0;
+    connection.stage = STAGE_BUFFERED;
+    connection.buffered = 0;
+    connection.content_type = content_type;
+    (void)snprintf(connection.tag, sizeof connection.tag, "%s", tag);
+}
+
+/* The body has outgrown the buffer: from here on it is streamed, or, where it may not be, counted. */
+static bool start_stream(struct request *request) {
+    if (request->method == HTTP_HEAD || (!connection.streamable && !connection.has_length)) {
+        connection.stage = STAGE_COUNTING;
+        return true;
+    }
+    connection.stage = STAGE_STREAMING;
+    return put_header(request, connection.content_type, connection.tag,
+                      connection.has_length ? &connection.declared_length : NULL) &&
+           put(connection.buffer, connection.buffered);
+}
+
+bool http_write(struct request *request, const char *data, size_t length) {
+    request->body_bytes += length;
+    if (connection.stage == STAGE_BUFFERED) {
+        if (length <= sizeof connection.buffer - connection.buffered) {
+            memcpy(connection.buffer + connection.buffered, data, length);
+            connection.buffered += length;
+            return true;
+        }
+        if (!start_stream(request)) {
+            connection.stage = STAGE_CUT;
+            return false;
+        }
+    }
+    if (connection.stage == STAGE_COUNTING)
+        return true;
+    bool fits = !connection.has_length || request->body_bytes <= connection.declared_length;
+    if (connection.stage == STAGE_STREAMING && fits && put(data, length))
+        return true;
+    connection.stage = STAGE_CUT;
+    return false;
+}
+
+bool http_end_body(struct request *request) {
+    if (connection.stage == STAGE_BUFFERED) {
+        send_whole(request, connection.content_type, connection.tag, connection.buffer,
+                   connection.buffered);
+    } else if (connection.stage == STAGE_STREAMING) {
+        bool whole = !connection.has_length || request->body_bytes == connection.declared_length;
+        connection.stage = whole ? STAGE_SENT : STAGE_CUT;
+    } else if (connection.stage == STAGE_COUNTING && request->method == HTTP_HEAD) {
+        const uint64_t *length = connection.streamable ? NULL : &request->body_bytes;
+        bool sent = put_header(request, connection.content_type, connection.tag, length);
+        connection.stage = sent ? STAGE_SENT : STAGE_CUT;
+        request->body_bytes = 0;
+    } else if (connection.stage == STAGE_COUNTING) {
+        connection.has_length = true;
+        connection.declared_length = request->body_bytes;
+        return true;
+    }
+    return false;
+}
+
+void http_send_options(struct request *request) {
+    request->status = STATUS_NO_CONTENT;
+    send_whole(request, NULL, NULL, "", 0);
+}
+
+void http_send_not_modified(struct request *request, const char *tag) {
+    request->status = STATUS_NOT_MODIFIED;
+    send_whole(request, NULL, tag, "", 0);
+}
+
+void http_send_text(struct request *request, enum status status, const char *text) {
+    request->status = status;
+    send_whole(request, "text/plain", NULL, text, strlen(text));
+}
+
+void http_send_problem(struct request *request, enum status status, const char *detail) {
+    request->status = status;
+    if (connection.stage >= STAGE_STREAMING && connection.stage != STAGE_COUNTING) {
+        connection.stage = STAGE_CUT;
+        return;
+    }
+    char instance[HTTP_ID_SIZE + 16];
+    (void)snprintf(instance, sizeof instance, "urn:request:%s", request->id);
+    struct json_object *problem = json_create();
+    json_add_string(problem, "type", "about:blank");
+    json_add_string(problem, "title", status_title(status));
+    json_add_integer(problem, "status", status_code(status));
+    if (detail)
+        json_add_string(problem, "detail", detail);
+    json_add_string(problem, "instance", instance);
+    size_t length;
+    const char *text = json_text(problem, &length);
+    send_whole(request, "application/problem+json", NULL, text, length);
+    json_release(problem);
+}
+
+bool http_tag_matches(const struct request *request, const char *tag) {
+    const char *list = request->if_none_match;
+    if (!list)
+        return false;
+    if (strcmp(list, "*") == 0)
+        return true;
+    size_t length = strlen(tag);
+    for (const char *found = list; (found = strstr(found, tag)); found += length) {
+        if (found > list && found[-1] == '"' && found[length] == '"')
+            return true;
+    }
+    return false;
+}
+
+static bool finish_cgi(void) {
+    return fflush(stdout) == 0 && connection.stage == STAGE_SENT;
+}
+
+/* The end-of-request record is what tells the web server that the answer is whole, so a cut one
+ * goes without. The socket is closed here, at once: libfcgi would first wait for the web server to
+ * close its side, which a TCP socket needs and a Unix one does not. */
+static bool finish_fastcgi(void) {
+    FCGX_Request *fastcgi = &connection.fastcgi;
+    bool whole = connection.stage == STAGE_SENT;
+    if (whole) {
+        fastcgi->keepConnection = 1;
+        FCGX_Finish_r(fastcgi);
+        whole = fastcgi->ipcFd >= 0;
+    } else {
+        FCGX_Free(fastcgi, 0);
+    }
+    if (fastcgi->ipcFd >= 0)
+        (void)close(fastcgi->ipcFd);
+    return whole;
+}
+
+bool http_finish(void) {
+    return is_cgi ? finish_cgi() : finish_fastcgi();
+}

@@ -1,0 +1,60 @@
+/* Probes with bounded cost: however often readiness is asked, the database is asked once a second. */
+#include "probe.h"
+
+#include "db.h"
+#include "deadline.h"
+#include "http.h"
+#include "json.h"
+#include "log.h"
+#include "sql.h"
+
+/* One worker answers both probes, so that a readiness check must be over well before a health check
+ * that came right behind it is late (500 ms). */
+enum { PROBE_LIMIT_MS = 300, VERDICT_HOLDS_MS = 1000 };
+
+static const struct db_query readiness_query = {"readiness", sql_worker_readiness};
+
+void probe_open(struct db *db) {
+    db_add_query(db, &readiness_query);
+}
+
+void probe_health(struct request *request, struct db *db) {
+    (void)db;
+    http_send_text(request, STATUS_OK, "ok");
+}
+
+static enum status ask_database(struct db *db, const char **reason) {
+    bool ready = false;
+    const struct row *row = NULL;
+    enum status status = db_start(db, &readiness_query, deadline_in(PROBE_LIMIT_MS));
+    while (status == STATUS_OK && (status = db_next_row(db, &row)) == STATUS_OK && row)
+        ready = true;
+    *reason = status == STATUS_OK ? "public.users or public.tokens is missing" : db_reason(db);
+    db_end(db);
+    return status == STATUS_OK && !ready ? STATUS_UNAVAILABLE : status;
+}
+
+static void log_change(enum status status, const char *reason) {
+    if (status == STATUS_OK) {
+        log_text(LOG_INFO, "ready", "the database answers and its tables are there");
+        return;
+    }
+    log_text(LOG_WARNING, "not_ready", reason);
+}
+
+void probe_readiness(struct request *request, struct db *db) {
+    static enum status verdict = STATUS_UNAVAILABLE;
+    static int64_t valid_until = -1;
+    if (valid_until < 0 || deadline_left(valid_until) == 0) {
+        const char *reason;
+        enum status status = ask_database(db, &reason);
+        if (valid_until < 0 || (status == STATUS_OK) != (verdict == STATUS_OK))
+            log_change(status, reason);
+        verdict = status;
+        valid_until = deadline_in(VERDICT_HOLDS_MS);
+    }
+    if (verdict == STATUS_OK)
+        http_send_text(request, STATUS_OK, "ok");
+    else
+        http_send_text(request, STATUS_UNAVAILABLE, "failed");
+}

@@ -1,0 +1,36 @@
+/* Rows to JSON, one at a time, into the answer's body. */
+#ifndef RENDER_H
+#define RENDER_H
+
+#include "row.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct request;
+
+/* How an answer is built from its rows. In both the first column is the key. */
+enum render_shape {
+    RENDER_VALUES,  /* {"key":second column,…} */
+    RENDER_OBJECTS, /* {"key":{"second column's name":…,…},…} */
+};
+
+struct render {
+    struct request *request;
+    enum render_shape shape;
+    size_t rows;
+};
+
+/* Each is false when nobody takes the answer any more. Begin and end write what stands around the
+ * rows, the end with the one newline that the answer closes with. */
+__attribute__((warn_unused_result)) bool render_begin(struct render *render,
+                                                      struct request *request,
+                                                      enum render_shape shape);
+__attribute__((warn_unused_result)) bool render_row(struct render *render, const struct row *row);
+__attribute__((warn_unused_result)) bool render_end(struct render *render);
+
+/* The timestamp as Python's str() prints it, which the reports have always shown: six fractional
+ * digits, or none when they are zero. Returns the length, at most size - 1. */
+size_t render_timestamp(const char *text, size_t length, char *out, size_t size);
+
+#endif

@@ -1,0 +1,24 @@
+/* One row of an answer on its way from the database to the renderer. */
+#ifndef ROW_H
+#define ROW_H
+
+#include <stddef.h>
+
+enum { ROW_COLUMNS_MAX = 16 };
+
+enum cell_type { CELL_TEXT, CELL_INTEGER, CELL_TIMESTAMP };
+
+struct cell {
+    const char *name; /* of the column */
+    enum cell_type type;
+    const char *text; /* NULL for SQL's NULL */
+    size_t length;
+};
+
+/* Points into the database's result: valid until the next row is asked for. */
+struct row {
+    size_t count;
+    struct cell cells[ROW_COLUMNS_MAX];
+};
+
+#endif

@@ -1,0 +1,133 @@
+/* The logger: one job, one line on standard output, exit. */
+#include "config.h"
+#include "db.h"
+#include "deadline.h"
+#include "http_client.h"
+#include "json.h"
+#include "log.h"
+#include "options.h"
+#include "sql.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    CHECK_LIMIT_MS = 5000,
+    DATABASE_LIMIT_MS = 10000, /* all three checks are over well before the next run is due */
+    DAYS_SHOWN = 31,
+    DATE_SIZE = 16,
+};
+
+static const char help[] =
+    "usage: usage-logger [--help | --version]\n"
+    "Checks /health_check and /readiness_check on 127.0.0.1:APP_PORT, asks the database for the\n"
+    "daily usage, prints one JSON line, and exits: 0 when all went well, else 1.\n";
+
+static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage};
+
+/* The last days of usage, as a ring. */
+struct usage {
+    size_t days;
+    int64_t visits;
+    struct {
+        char date[DATE_SIZE];
+        int64_t visits;
+    } last[DAYS_SHOWN];
+};
+
+/* What one check found. */
+struct outcome {
+    double milliseconds;
+    const char *error; /* NULL when it went well */
+};
+
+static double milliseconds_now(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static struct outcome check_page(long port, const char *path) {
+    struct outcome outcome = {0};
+    double started = milliseconds_now();
+    int code = http_client_get(port, path, deadline_in(CHECK_LIMIT_MS), &outcome.error);
+    outcome.milliseconds = milliseconds_now() - started;
+    if (code == 200)
+        outcome.error = NULL;
+    else if (code != 0)
+        outcome.error = code == 503 ? "answered 503" : "did not answer 200";
+    return outcome;
+}
+
+static void add_day(struct usage *usage, const struct row *row) {
+    size_t place = usage->days++ % DAYS_SHOWN;
+    int64_t visits = strtoll(row->cells[1].text, NULL, 10);
+    (void)snprintf(usage->last[place].date, DATE_SIZE, "%s", row->cells[0].text);
+    usage->last[place].visits = visits;
+    usage->visits += visits;
+}
+
+static struct outcome read_usage(struct db *db, struct usage *usage) {
+    const struct row *row = NULL;
+    double started = milliseconds_now();
+    enum status status = db_start(db, &usage_query, deadline_in(DATABASE_LIMIT_MS));
+    while (status == STATUS_OK && (status = db_next_row(db, &row)) == STATUS_OK && row)
+        add_day(usage, row);
+    db_end(db);
+    return (struct outcome){milliseconds_now() - started,
+                            status == STATUS_OK ? NULL : db_reason(db)};
+}
+
+/* Adds NAME and NAME_ms, and NAME_error where the check failed. */
+static void add_outcome(struct json_object *line, const char *name, struct outcome outcome) {
+    char key[32];
+    json_add_string(line, name, outcome.error ? "failed" : "ok");
+    (void)snprintf(key, sizeof key, "%s_ms", name);
+    json_add_milliseconds(line, key, outcome.milliseconds);
+    (void)snprintf(key, sizeof key, "%s_error", name);
+    if (outcome.error)
+        json_add_string(line, key, outcome.error);
+}
+
+static void add_usage(struct json_object *line, const struct usage *usage) {
+    size_t shown = usage->days < DAYS_SHOWN ? usage->days : DAYS_SHOWN;
+    struct json_object *daily = json_create();
+    for (size_t day = usage->days - shown; day < usage->days; day++) {
+        size_t place = day % DAYS_SHOWN;
+        json_add_integer(daily, usage->last[place].date, usage->last[place].visits);
+    }
+    json_add_integer(line, "total_visits", usage->visits);
+    json_add_integer(line, "total_days", (int64_t)usage->days);
+    json_add_object(line, "daily_usage", daily);
+}
+
+int main(int argc, char **argv) {
+    struct config config;
+    struct usage usage = {0};
+    (void)options_read(argc, argv, help, (const char *[]){NULL});
+    options_load_config(&config);
+    log_open(STDOUT_FILENO, LOG_SILENT); /* one line: this run's own */
+    struct db *db = db_open(&config);
+    if (!db)
+        return EXIT_FAILURE;
+    db_add_query(db, &usage_query);
+
+    struct outcome health = check_page(config.app_port, "/health_check");
+    struct outcome readiness = check_page(config.app_port, "/readiness_check");
+    struct outcome database = read_usage(db, &usage);
+    bool failed = health.error || readiness.error || database.error;
+
+    log_open(STDOUT_FILENO, LOG_INFO);
+    struct json_object *line = log_start(failed ? LOG_ERROR : LOG_INFO, "usage");
+    add_outcome(line, "health", health);
+    add_outcome(line, "readiness", readiness);
+    add_outcome(line, "database", database);
+    if (!database.error)
+        add_usage(line, &usage);
+    log_finish(line);
+    db_close(db);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
