@@ -64,6 +64,17 @@ run: ## the whole service in the foreground, on APP_PORT (5153)
 	@$(MAKE) --no-print-directory --quiet programs
 	@exec docker/local/run
 
+.PHONY: sanitized
+sanitized:
+	@$(MAKE) --no-print-directory --quiet programs BUILD=build/sanitized \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+
+.PHONY: test
+test: ## all tests; the last line is "N passed, N failed"
+	@docker/local/setup build run test
+	@$(MAKE) --no-print-directory --quiet programs sanitized
+	@/usr/bin/python3 -m pytest test
+
 .PHONY: migrate
 migrate: ## bring schema analytics up to date in the database named by DB_*
 	@docker/local/setup build run

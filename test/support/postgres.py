@@ -1,0 +1,179 @@
+"""A throwaway PostgreSQL server on a free port of the loopback interface."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARIES = pathlib.Path(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
+# PostgreSQL refuses to run as root.
+UNPRIVILEGED = ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups"] if os.geteuid() == 0 else []
+PASSWORD = "s3cret-of-the-tests"
+
+
+def free_port():
+    """A port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def processes_below(pid):
+    """The pids of a process's children, their children, and so on."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in listing.stdout.splitlines()]
+    found, parents = [], {pid}
+    while parents:
+        parents = {child for child, parent in pairs if parent in parents}
+        found += sorted(parents)
+    return found
+
+
+class Postgres:
+    """One server with its data in a folder of its own; close() leaves nothing."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-postgres."))
+        if UNPRIVILEGED:
+            shutil.chown(self.folder, "www-data", "www-data")
+        self.port = free_port()
+        password_file = self.folder / "password"
+        password_file.write_text(PASSWORD)
+        password_file.chmod(0o644)
+        self._run("initdb", "-D", self.folder / "data", "-U", "postgres", f"--pwfile={password_file}",
+                  "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        self.start()
+
+    def _run(self, program, *arguments):
+        subprocess.run([*UNPRIVILEGED, BINARIES / program, *map(str, arguments)],
+                       check=True, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+    def start(self):
+        """Starts the server and waits until it takes connections."""
+        settings = (f"-c listen_addresses=127.0.0.1 -c port={self.port} -c fsync=off "
+                    f"-c unix_socket_directories={self.folder} -c max_connections=60 -c shared_buffers=128MB")
+        self._run("pg_ctl", "-w", "-D", self.folder / "data", "-l", self.folder / "log", "-o", settings, "start")
+
+    def stop(self, mode="fast"):
+        """Stops the server as pg_ctl does: smart, fast or immediate."""
+        self._run("pg_ctl", "-w", "-D", self.folder / "data", "-m", mode, "stop")
+
+    def is_running(self):
+        """Whether the server's process is there."""
+        return (self.folder / "data/postmaster.pid").exists()
+
+    def pids(self):
+        """The postmaster's pid and those of its children."""
+        postmaster = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        return [postmaster, *processes_below(postmaster)]
+
+    def freeze(self):
+        """Stops all of the server's processes: it accepts connections and never answers."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        """Lets them go on."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def close(self):
+        """Stops the server and removes its data."""
+        if self.is_running():
+            self.thaw()
+            self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def create_database(self, name):
+        """A new database with the coworking service's two tables, empty."""
+        with self.connect("postgres") as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        database = Database(self, name)
+        database.run_file(ROOT / "sql/coworking/tables.sql")
+        return database
+
+    def connect(self, database, user="postgres", password=PASSWORD):
+        """A connection on which every statement is its own transaction."""
+        return Connection(host="127.0.0.1", port=self.port, dbname=database, user=user, password=password)
+
+
+class Connection:
+    """A thin hand on psycopg2, autocommit."""
+
+    def __init__(self, **parameters):
+        self.raw = psycopg2.connect(**parameters)
+        self.raw.autocommit = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def execute(self, sql, parameters=None):
+        """Runs statements; returns the rows where there are any."""
+        with self.raw.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else None
+
+    def close(self):
+        """Ends the connection."""
+        self.raw.close()
+
+
+class Database:
+    """One database of a server, and the environment that leads a program to it."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self.user = "postgres"
+        self.password = PASSWORD
+
+    def environment(self):
+        """DB_* as a deployment would set them."""
+        return {"DB_HOST": "127.0.0.1", "DB_PORT": str(self.server.port), "DB_NAME": self.name,
+                "DB_USERNAME": self.user, "DB_PASSWORD": self.password}
+
+    def connect(self, **login):
+        """See Postgres.connect."""
+        return self.server.connect(self.name, **login)
+
+    def execute(self, sql, parameters=None):
+        """Runs statements on a connection of their own."""
+        with self.connect() as connection:
+            return connection.execute(sql, parameters)
+
+    def run_file(self, path, *arguments, check=True):
+        """Runs a file through psql, as the superuser."""
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        return subprocess.run(
+            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.server.port),
+             "-U", "postgres", "-d", self.name, *arguments, "-f", str(path)],
+            env=environment, check=check, capture_output=True, text=True)
+
+    def migrate(self, **environment):
+        """Runs docker/local/migrate; returns the finished process."""
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_"))}
+        return subprocess.run([ROOT / "docker/local/migrate"], env={**clean, **self.environment(), **environment},
+                              capture_output=True, text=True, check=False)
+
+    def clear(self):
+        """Empties both tables."""
+        self.execute("TRUNCATE users, tokens RESTART IDENTITY")
+
+
+def wait_until(condition, seconds, what):
+    """Waits for a condition; fails when it does not come true in time. Returns the seconds it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+    return time.monotonic() - started

@@ -1,0 +1,135 @@
+"""The whole service as `make run` starts it, and a client for it."""
+
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+
+from postgres import ROOT, free_port, processes_below, wait_until
+
+
+class Answer:
+    """What came back for a request."""
+
+    def __init__(self, response, body):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = body
+
+    def json(self):
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Service:
+    """nginx, both pools and the logger, against one database."""
+
+    def __init__(self, programs, environment=None, wait=True, **variables):
+        self.port = free_port()
+        outside = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL")
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(outside)}
+        self.process = subprocess.Popen(
+            [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**clean, "PROGRAMS": str(programs), "APP_PORT": str(self.port),
+                 "ASAN_OPTIONS": "detect_leaks=1", **(environment or {}), **variables})
+        self.log, self.errors = [], []
+        self.readers = [threading.Thread(target=self._read, args=pair, daemon=True)
+                        for pair in ((self.process.stdout, self.log), (self.process.stderr, self.errors))]
+        for reader in self.readers:
+            reader.start()
+        if wait:
+            try:
+                wait_until(lambda: self.events("ready") or self.process.poll() is not None, 30, "the service's start")
+                assert self.process.poll() is None, "".join(self.errors)
+            except BaseException:
+                self.kill()
+                raise
+
+    @staticmethod
+    def _read(stream, lines):
+        for line in stream:
+            lines.append(line.decode(errors="backslashreplace"))
+
+    def events(self, name, **members):
+        """The log's lines of one event, as objects, that have these members."""
+        parsed = [json.loads(line) for line in list(self.log) if line.startswith("{")]
+        return [line for line in parsed if line["event"] == name and members.items() <= line.items()]
+
+    def directory(self):
+        """The run's own folder, which holds the sockets."""
+        return pathlib.Path(os.readlink(f"/proc/{self.process.pid}/cwd"))
+
+    def pids(self, word, without=None):
+        """The pids of the service's processes whose command line starts with a program and has a word."""
+        found = []
+        for pid in processes_below(self.process.pid):
+            try:
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if word in words[0] and (without is None or without not in words):
+                found.append(pid)
+        return found
+
+    def workers(self):
+        """The pids of the report workers."""
+        return self.pids("analytics-fcgi", without="--probe")
+
+    def connect(self, timeout=30):
+        """A connection to nginx."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def request(self, path, method="GET", headers=None, timeout=30, body=None):
+        """One request on a connection of its own."""
+        connection = self.connect(timeout)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(response, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **headers):
+        """GET; header names with underscores for dashes."""
+        return self.request(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def raw(self, data, timeout=15):
+        """Sends bytes as they are, returns all that comes back until the other side closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(data)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+            return received
+
+    def is_ready(self):
+        """Whether /readiness_check says so."""
+        return self.get("/readiness_check").status == 200
+
+    def stop(self, number=signal.SIGTERM, seconds=10):
+        """Ends the service; nothing of it may be left, and no sanitizer may have found anything."""
+        pids = processes_below(self.process.pid)
+        directory = self.directory() if self.process.poll() is None else None
+        self.process.send_signal(number)
+        self.process.wait(seconds)
+        for reader in self.readers:
+            reader.join(5)
+        left = [pid for pid in pids if pathlib.Path(f"/proc/{pid}").exists()]
+        assert not left, f"processes left: {left}"
+        assert directory is None or not directory.exists(), "the run's folder is left"
+        errors = "".join(self.errors)
+        assert "Sanitizer" not in errors and "runtime error" not in errors, errors
+
+    def kill(self):
+        """Ends what may be left, for a test that has failed already."""
+        for pid in [self.process.pid, *processes_below(self.process.pid)]:
+            try:
+                os.kill(pid, signal.SIGCONT)
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
