@@ -33,13 +33,14 @@ build: ## the two programs, in build/
 programs: $(PROGRAMS)
 
 $(BUILD)/analytics-fcgi: $(call objects,$(WORKER))
-	$(LINK) -o $@ $^ -lfcgi -lpq -ljson-c
+	@$(LINK) -o $@ $^ -lfcgi -lpq -ljson-c
 
 $(BUILD)/usage-logger: $(call objects,$(LOGGER))
-	$(LINK) -o $@ $^ -lpq -ljson-c
+	@$(LINK) -o $@ $^ -lpq -ljson-c
 
 $(BUILD)/%.o: fcgi/%.c $(BUILD)/sql.h $(BUILD)/version
-	$(COMPILE) -MMD -c -o $@ $<
+	@echo "compiling $<" >&2
+	@$(COMPILE) -MMD -c -o $@ $<
 
 # The version is part of every ETag, so a new one compiles anew.
 $(BUILD)/version: FORCE
@@ -74,6 +75,20 @@ test: ## all tests; the last line is "N passed, N failed"
 	@docker/local/setup build run test
 	@$(MAKE) --no-print-directory --quiet programs sanitized
 	@/usr/bin/python3 -m pytest test
+
+.PHONY: lint
+lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an empty database
+	@docker/local/setup build run test lint
+	clang-format --dry-run -Werror $(wildcard fcgi/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch])
+	@$(MAKE) --no-print-directory --quiet programs $(BUILD)/sql.h
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem -I$(BUILD) -Ifcgi -DVERSION='""' fcgi
+	clang-tidy --quiet fcgi/*.c -- -std=c17 -D_GNU_SOURCE -DVERSION='""' -I$(BUILD) -Ifcgi \
+	  -I$$(pg_config --includedir)
+	shellcheck docker/local/* .ci/run
+	yamllint --strict .
+	docker/local/check-nginx
+	test/support/check_sql.py
 
 .PHONY: migrate
 migrate: ## bring schema analytics up to date in the database named by DB_*

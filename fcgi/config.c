@@ -13,8 +13,8 @@ struct variable {
     const char *libpq_name;    /* libpq's own, which stands when ours is not set */
     const char *default_value; /* NULL: required */
     bool (*parse)(const struct variable *variable, const char *text, struct config *config);
-    size_t offset;   /* of the member that takes the value */
-    long low, high;  /* bounds of a number */
+    size_t offset;     /* of the member that takes the value */
+    long low, high;    /* bounds of a number */
     const char *wants; /* ends the sentence "NAME must be …" */
 };
 

@@ -23,6 +23,7 @@ struct config {
 
 /* Reads and checks every variable. False with a line in error that names the first variable that
  * is missing or wrong and says what it wants; it never repeats a value. */
-__attribute__((warn_unused_result)) bool config_load(struct config *config, char *error, size_t error_size);
+__attribute__((warn_unused_result)) bool config_load(struct config *config, char *error,
+                                                     size_t error_size);
 
 #endif

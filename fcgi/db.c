@@ -49,6 +49,8 @@ struct db *db_open(const struct config *config) {
     struct db *db = calloc(1, sizeof *db);
     if (!db)
         return NULL;
+    /* The one wait without a deadline is libpq's for a name server (resolv.conf(5)). */
+    (void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
     db->config = config;
     db_add_query(db, &validator_query);
     return db;
@@ -82,8 +84,7 @@ const char *db_reason(const struct db *db) {
 static enum status fail(struct db *db, enum status status, const char *sqlstate,
                         const char *reason) {
     (void)snprintf(db->sqlstate, sizeof db->sqlstate, "%s", sqlstate);
-    (void)snprintf(db->reason, sizeof db->reason, "%s%s%s", sqlstate, *sqlstate ? " " : "",
-                   reason);
+    (void)snprintf(db->reason, sizeof db->reason, "%s%s%s", sqlstate, *sqlstate ? " " : "", reason);
     return status;
 }
 
@@ -157,7 +158,8 @@ static enum status await_end(struct db *db, int64_t deadline) {
  * With several hosts there is a line for each; the last one speaks. */
 static void describe_failure(const char *message, char text[REASON_SIZE]) {
     const char *start = "", *end = "";
-    for (const char *line = message; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != '\0')) {
+    for (const char *line = message; *line;
+         line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != '\0')) {
         const char *line_end = line + strcspn(line, "\n");
         if (*line == '\t' || line == line_end)
             continue; /* a hint below the message */
@@ -183,11 +185,13 @@ static enum status fail_connection(struct db *db) {
     describe_failure(PQerrorMessage(db->connection), text);
     PQfinish(db->connection);
     db->connection = NULL;
-    bool is_sqlstate = strlen(text) == 5 && strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
+    bool is_sqlstate =
+        strlen(text) == 5 && strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
     if (!is_sqlstate)
         return fail(db, STATUS_UNAVAILABLE, "", text);
     const char *reason = status_sqlstate_reason(text);
-    return fail(db, STATUS_UNAVAILABLE, text, reason ? reason : "the database refused the connection");
+    return fail(db, STATUS_UNAVAILABLE, text,
+                reason ? reason : "the database refused the connection");
 }
 
 static PGconn *start_connection(const struct config *config) {
@@ -208,7 +212,8 @@ static PGconn *start_connection(const struct config *config) {
         {"keepalives_interval", "5"},
         {"keepalives_count", "3"},
         {"tcp_user_timeout", unanswered},
-        {"gssencmode", getenv("PGGSSENCMODE") ? NULL : "disable"}, /* saves memory and a round trip */
+        {"gssencmode",
+         getenv("PGGSSENCMODE") ? NULL : "disable"}, /* saves memory and a round trip */
     };
     enum { PAIRS = sizeof pairs / sizeof pairs[0] };
     const char *keywords[PAIRS + 1] = {NULL}, *values[PAIRS + 1] = {NULL};
@@ -379,9 +384,8 @@ static const struct row *read_row(struct db *db) {
     return &db->row;
 }
 
-enum status db_next_row(struct db *db, const struct row **row) {
+enum status db_next_row(struct db *db, int64_t deadline, const struct row **row) {
     *row = NULL;
-    int64_t deadline = deadline_in(db->config->statement_timeout_ms);
     if (!db->fetched) {
         PQclear(db->result);
         db->result = NULL;
@@ -415,11 +419,11 @@ enum status db_read_validator(struct db *db, int64_t deadline, char validator[DB
     enum status status = db_start(db, &validator_query, deadline);
     if (status != STATUS_OK)
         return status;
-    status = db_next_row(db, &row);
+    status = db_next_row(db, deadline, &row);
     if (row)
         (void)snprintf(validator, DB_VALIDATOR_SIZE, "%s %s", db->identity, row->cells[0].text);
     while (status == STATUS_OK && row)
-        status = db_next_row(db, &row);
+        status = db_next_row(db, deadline, &row);
     db_end(db);
     return status;
 }

@@ -33,21 +33,20 @@ enum status db_connect(struct db *db, int64_t deadline);
 
 /* Starts a query and waits for its first row. A connection that went stale while idle is made anew
  * once. After STATUS_OK read the rows with db_next_row and end with db_end, whatever happens. */
-__attribute__((warn_unused_result)) enum status db_start(struct db *db,
-                                                         const struct db_query *query,
-                                                         int64_t deadline);
+__attribute__((warn_unused_result)) enum status
+db_start(struct db *db, const struct db_query *query, int64_t deadline);
 
-/* STATUS_OK with *row set, or with *row NULL after the last. The database may be silent for the
- * statement time limit at most. */
-__attribute__((warn_unused_result)) enum status db_next_row(struct db *db, const struct row **row);
+/* STATUS_OK with *row set, or with *row NULL after the last. */
+__attribute__((warn_unused_result)) enum status db_next_row(struct db *db, int64_t deadline,
+                                                            const struct row **row);
 
 /* Ends the query; one that was not read to its end costs the connection. */
 void db_end(struct db *db);
 
 /* A text that changes whenever anything that a query started afterwards could see has changed:
  * database, crash recovery and snapshot. */
-__attribute__((warn_unused_result)) enum status db_read_validator(struct db *db, int64_t deadline,
-                                                                  char validator[DB_VALIDATOR_SIZE]);
+__attribute__((warn_unused_result)) enum status
+db_read_validator(struct db *db, int64_t deadline, char validator[DB_VALIDATOR_SIZE]);
 
 /* Why the last call failed, fit for a log: no SQL, host or password in it. */
 const char *db_reason(const struct db *db);

@@ -12,18 +12,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    LISTEN_SOCKET = 0,        /* FastCGI Specification, 2.2 */
-    IDLE_SECONDS = 1,         /* how long the socket must be quiet before a stopping worker goes */
-    READ_SECONDS = 2,         /* a web server sends its request at once */
-    WRITE_SECONDS = 30,       /* an answer that nothing takes for this long is given up */
+    LISTEN_SOCKET = 0,  /* FastCGI Specification, 2.2 */
+    IDLE_SECONDS = 1,   /* how long the socket must be quiet before a stopping worker goes */
+    READ_SECONDS = 2,   /* a web server sends its request at once */
+    WRITE_SECONDS = 30, /* an answer that nothing takes for this long is given up */
     METHOD_LENGTH_MAX = 32,
-    WAITED_MS_MAX = 3600000,  /* beyond this a request's time of arrival is not believed */
+    WAITED_MS_MAX = 3600000, /* beyond this a request's time of arrival is not believed */
 };
 
 /* What has become of the answer so far. */
@@ -42,8 +41,8 @@ static struct {
     enum stage stage;
     const char *content_type;
     char tag[HTTP_TAG_SIZE];
-    bool streamable;         /* the client understands a body without a length: HTTP/1.1 */
-    bool has_length;         /* declared_length was found by counting */
+    bool streamable; /* the client understands a body without a length: HTTP/1.1 */
+    bool has_length; /* declared_length was found by counting */
     uint64_t declared_length;
     size_t buffered;
     char buffer[HTTP_BUFFER_SIZE];
@@ -80,8 +79,8 @@ static void set_timeout(int fd, int option, int seconds) {
 bool http_open(void) {
     int listening = 0;
     socklen_t size = sizeof listening;
-    is_cgi = getsockopt(LISTEN_SOCKET, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
-             !listening;
+    is_cgi =
+        getsockopt(LISTEN_SOCKET, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening;
     if (is_cgi)
         return getenv("REQUEST_METHOD") != NULL;
     if (FCGX_Init() != 0)
@@ -89,7 +88,6 @@ bool http_open(void) {
     install_signals();
     /* Bounds accept(2), which waits on behalf of one worker at a time. */
     set_timeout(LISTEN_SOCKET, SO_RCVTIMEO, IDLE_SECONDS);
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* no orphans of a killed supervisor */
     return true;
 }
 
@@ -258,8 +256,8 @@ static bool put_header(struct request *request, const char *type, const char *ta
 }
 
 /* An answer that fits the buffer: header and body at once. */
-static void send_whole(struct request *request, const char *type, const char *tag,
-                       const char *body, size_t length) {
+static void send_whole(struct request *request, const char *type, const char *tag, const char *body,
+                       size_t length) {
     const uint64_t body_length = length;
     bool bodiless = request->status == STATUS_NO_CONTENT || request->status == STATUS_NOT_MODIFIED;
     bool sent = put_header(request, type, tag, bodiless ? NULL : &body_length);
@@ -279,7 +277,8 @@ void http_start_body(struct request *request, const char *content_type, const ch
     (void)snprintf(connection.tag, sizeof connection.tag, "%s", tag);
 }
 
-/* The body has outgrown the buffer: from here on it is streamed, or, where it may not be, counted. */
+/* The body has outgrown the buffer: from here on it is streamed, or, where it may not be, counted.
+ */
 static bool start_stream(struct request *request) {
     if (request->method == HTTP_HEAD || (!connection.streamable && !connection.has_length)) {
         connection.stage = STAGE_COUNTING;

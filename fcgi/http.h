@@ -19,11 +19,11 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OPTIONS, HTTP_OTHER };
 struct request {
     const char *method_name; /* "?" for what is no method's name */
     enum http_method method;
-    char path[256]; /* cut off where longer: no route is that long */
-    const char *query; /* as sent, without "?" */
+    char path[256];            /* cut off where longer: no route is that long */
+    const char *query;         /* as sent, without "?" */
     const char *if_none_match; /* NULL when the client sent none */
     char id[HTTP_ID_SIZE];
-    int64_t waited_ms; /* from its arrival at nginx until a worker took it */
+    int64_t waited_ms;  /* from its arrival at nginx until a worker took it */
     const char *reason; /* what went wrong, for the log alone; NULL when nothing did */
     enum status status; /* of the answer */
     uint64_t body_bytes;
@@ -38,14 +38,16 @@ bool http_is_cgi(void);
  * has come for a second, or, as CGI, after the one request. */
 struct request *http_accept(void);
 
-/* Sends what is left of the answer and closes the connection. False when it did not go out whole. */
+/* Sends what is left of the answer and closes the connection. False when it did not go out whole.
+ */
 bool http_finish(void);
 
 /* An answer with a body begins here. The tag, if not empty, is the ETag's text without quotes. */
 void http_start_body(struct request *request, const char *content_type, const char *tag);
 
 /* Adds to the body. False when nobody takes it any more: stop and report STATUS_CLIENT_GONE. */
-__attribute__((warn_unused_result)) bool http_write(struct request *request, const char *data, size_t length);
+__attribute__((warn_unused_result)) bool http_write(struct request *request, const char *data,
+                                                    size_t length);
 
 /* Ends the body. True when the answer has to be rendered once more from http_start_body on: its
  * length is known only now, and an HTTP/1.0 client cannot tell a cut body without one. */

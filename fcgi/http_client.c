@@ -41,16 +41,17 @@ static int connect_loopback(long port, int64_t deadline) {
 
 /* Reads to the end, so that the server sees no client that left; keeps the first bytes. */
 static size_t read_answer(int fd, char *start, size_t size, int64_t deadline) {
-    char rest[1024];
+    char chunk[1024];
     size_t kept = 0;
     for (;;) {
         if (!wait_for(fd, POLLIN, deadline))
             return 0;
-        char *to = kept < size ? start + kept : rest;
-        ssize_t count = recv(fd, to, kept < size ? size - kept : sizeof rest, 0);
+        ssize_t count = recv(fd, chunk, sizeof chunk, 0);
         if (count <= 0)
             return count == 0 ? kept : 0;
-        kept += kept < size ? (size_t)count : 0;
+        size_t wanted = (size_t)count < size - kept ? (size_t)count : size - kept;
+        memcpy(start + kept, chunk, wanted);
+        kept += wanted;
     }
 }
 
@@ -60,9 +61,9 @@ int http_client_get(long port, const char *path, int64_t deadline, const char **
     *error = "nothing listens on APP_PORT";
     if (fd < 0)
         return 0;
-    int length = snprintf(text, sizeof text,
-                          "GET %s HTTP/1.0\r\nHost: localhost\r\nUser-Agent: usage-logger\r\n\r\n",
-                          path);
+    int length =
+        snprintf(text, sizeof text,
+                 "GET %s HTTP/1.0\r\nHost: localhost\r\nUser-Agent: usage-logger\r\n\r\n", path);
     *error = "no answer in time";
     size_t kept = 0;
     if (send(fd, text, (size_t)length, MSG_NOSIGNAL) == length)

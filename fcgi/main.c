@@ -28,7 +28,8 @@ static const char help[] =
 
 int main(int argc, char **argv) {
     struct config config;
-    const char *option = options_read(argc, argv, help, (const char *[]){"--probe", "--check", NULL});
+    const char *option =
+        options_read(argc, argv, help, (const char *[]){"--probe", "--check", NULL});
     options_load_config(&config);
     if (option && strcmp(option, "--check") == 0)
         return EXIT_SUCCESS;

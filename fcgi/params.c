@@ -51,8 +51,8 @@ static enum status refuse(struct params *params, const char *what, const char *s
     }
     safe[length] = '\0';
     list_allowed(allowed, names, sizeof names);
-    (void)snprintf(params->error, sizeof params->error,
-                   "query parameter '%s' %s; allowed here: %s", safe, what, names);
+    (void)snprintf(params->error, sizeof params->error, "query parameter '%s' %s; allowed here: %s",
+                   safe, what, names);
     return STATUS_BAD_REQUEST;
 }
 

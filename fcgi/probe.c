@@ -1,4 +1,5 @@
-/* Probes with bounded cost: however often readiness is asked, the database is asked once a second. */
+/* Probes with bounded cost: however often readiness is asked, the database is asked once a second.
+ */
 #include "probe.h"
 
 #include "db.h"
@@ -26,8 +27,9 @@ void probe_health(struct request *request, struct db *db) {
 static enum status ask_database(struct db *db, const char **reason) {
     bool ready = false;
     const struct row *row = NULL;
-    enum status status = db_start(db, &readiness_query, deadline_in(PROBE_LIMIT_MS));
-    while (status == STATUS_OK && (status = db_next_row(db, &row)) == STATUS_OK && row)
+    int64_t deadline = deadline_in(PROBE_LIMIT_MS);
+    enum status status = db_start(db, &readiness_query, deadline);
+    while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
         ready = true;
     *reason = status == STATUS_OK ? "public.users or public.tokens is missing" : db_reason(db);
     db_end(db);

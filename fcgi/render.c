@@ -1,4 +1,5 @@
-/* Each row becomes a json-c object, is written and released: memory does not grow with the answer. */
+/* Each row becomes a json-c object, is written and released: memory does not grow with the answer.
+ */
 #include "render.h"
 
 #include "http.h"
@@ -46,9 +47,8 @@ static void add_cell(struct json_object *object, const char *key, const struct c
         json_add_integer(object, key, strtoll(cell->text, NULL, 10));
         break;
     case CELL_TIMESTAMP:
-        json_add_string_of(
-            object, key, timestamp,
-            render_timestamp(cell->text, cell->length, timestamp, sizeof timestamp));
+        json_add_string_of(object, key, timestamp,
+                           render_timestamp(cell->text, cell->length, timestamp, sizeof timestamp));
         break;
     case CELL_TEXT:
         json_add_string_of(object, key, cell->text, cell->length);

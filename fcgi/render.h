@@ -23,9 +23,8 @@ struct render {
 
 /* Each is false when nobody takes the answer any more. Begin and end write what stands around the
  * rows, the end with the one newline that the answer closes with. */
-__attribute__((warn_unused_result)) bool render_begin(struct render *render,
-                                                      struct request *request,
-                                                      enum render_shape shape);
+__attribute__((warn_unused_result)) bool
+render_begin(struct render *render, struct request *request, enum render_shape shape);
 __attribute__((warn_unused_result)) bool render_row(struct render *render, const struct row *row);
 __attribute__((warn_unused_result)) bool render_end(struct render *render);
 

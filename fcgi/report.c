@@ -27,9 +27,13 @@ struct report {
 static const char *const no_parameters[] = {NULL};
 
 static const struct report reports[] = {
-    {"/api/reports/daily_usage", {"daily_usage", sql_reports_daily_usage}, RENDER_VALUES,
+    {"/api/reports/daily_usage",
+     {"daily_usage", sql_reports_daily_usage},
+     RENDER_VALUES,
      no_parameters},
-    {"/api/reports/user_visits", {"user_visits", sql_reports_user_visits}, RENDER_OBJECTS,
+    {"/api/reports/user_visits",
+     {"user_visits", sql_reports_user_visits},
+     RENDER_OBJECTS,
      no_parameters},
 };
 
@@ -56,27 +60,39 @@ static uint64_t hash(uint64_t state, const char *text) {
     return state;
 }
 
+/* One request for a report under way. */
+struct answer {
+    const struct report *report;
+    struct request *request;
+    struct db *db;
+    long limit_ms;
+    int64_t deadline; /* of the first row */
+    char tag[HTTP_TAG_SIZE];
+};
+
 /* The ETag: all that the answer's bytes depend on. It is read before the report is, so that a tag
  * may stand for newer rows than it says, which no later validator equals, but never for older. */
-static enum status read_tag(const struct report *report, struct request *request, struct db *db,
-                            int64_t deadline, char tag[HTTP_TAG_SIZE]) {
+static enum status read_tag(struct answer *answer) {
     char validator[DB_VALIDATOR_SIZE];
-    enum status status = db_read_validator(db, deadline, validator);
+    enum status status = db_read_validator(answer->db, answer->deadline, validator);
     if (status != STATUS_OK)
         return status;
     uint64_t state = UINT64_C(0xcbf29ce484222325);
-    const char *const parts[] = {VERSION, report->path, report->query.sql, request->query,
-                                 validator};
+    const char *const parts[] = {VERSION, answer->report->path, answer->report->query.sql,
+                                 answer->request->query, validator};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         state = hash(state, parts[i]);
-    (void)snprintf(tag, HTTP_TAG_SIZE, "%016" PRIx64, state);
+    (void)snprintf(answer->tag, sizeof answer->tag, "%016" PRIx64, state);
     return STATUS_OK;
 }
 
-static enum status render_rows(struct render *render, struct db *db) {
+/* Once rows flow, each of them has the whole limit: a long answer may take its time, a database
+ * that falls silent may not. */
+static enum status render_rows(const struct answer *answer, struct render *render) {
     const struct row *row;
     enum status status;
-    while ((status = db_next_row(db, &row)) == STATUS_OK && row) {
+    while ((status = db_next_row(answer->db, deadline_in(answer->limit_ms), &row)) == STATUS_OK &&
+           row) {
         if (!render_row(render, row))
             return STATUS_CLIENT_GONE;
     }
@@ -84,27 +100,37 @@ static enum status render_rows(struct render *render, struct db *db) {
 }
 
 /* One pass over the report; *again when a second one is needed. */
-static enum status send_report(const struct report *report, struct request *request,
-                               struct db *db, int64_t deadline, const char *tag, bool *again) {
+static enum status send_rows(const struct answer *answer, bool *again) {
     struct render render;
-    enum status status = db_start(db, &report->query, deadline);
+    enum status status = db_start(answer->db, &answer->report->query, answer->deadline);
     if (status == STATUS_OK) {
-        http_start_body(request, "application/json", tag);
-        status = render_begin(&render, request, report->shape) ? render_rows(&render, db)
-                                                               : STATUS_CLIENT_GONE;
+        http_start_body(answer->request, "application/json", answer->tag);
+        status = STATUS_CLIENT_GONE;
+        if (render_begin(&render, answer->request, answer->report->shape))
+            status = render_rows(answer, &render);
     }
-    db_end(db);
+    db_end(answer->db);
     if (status == STATUS_OK && !render_end(&render))
         status = STATUS_CLIENT_GONE;
-    if (status == STATUS_OK)
-        *again = http_end_body(request);
+    *again = status == STATUS_OK && http_end_body(answer->request);
+    return status;
+}
+
+static enum status send_answer(struct answer *answer) {
+    enum status status = read_tag(answer);
+    if (status == STATUS_OK && http_tag_matches(answer->request, answer->tag)) {
+        http_send_not_modified(answer->request, answer->tag);
+        return STATUS_OK;
+    }
+    bool again = true;
+    while (status == STATUS_OK && again)
+        status = send_rows(answer, &again);
     return status;
 }
 
 void report_answer(const struct report *report, struct request *request, struct db *db,
                    long limit_ms) {
     struct params params;
-    char tag[HTTP_TAG_SIZE];
     if (params_parse(&params, request->query, report->parameters) != STATUS_OK) {
         http_send_problem(request, STATUS_BAD_REQUEST, params.error);
         return;
@@ -114,19 +140,14 @@ void report_answer(const struct report *report, struct request *request, struct 
         http_send_problem(request, STATUS_UNAVAILABLE, request->reason);
         return;
     }
-    int64_t deadline = deadline_in(limit_ms - request->waited_ms + GRACE_MS);
-    enum status status = read_tag(report, request, db, deadline, tag);
-    if (status == STATUS_OK && http_tag_matches(request, tag)) {
-        http_send_not_modified(request, tag);
-        return;
-    }
-    bool again = status == STATUS_OK;
-    while (status == STATUS_OK && again) {
-        again = false;
-        status = send_report(report, request, db, deadline, tag, &again);
-    }
+    struct answer answer = {.report = report,
+                            .request = request,
+                            .db = db,
+                            .limit_ms = limit_ms,
+                            .deadline = deadline_in(limit_ms - request->waited_ms + GRACE_MS)};
+    enum status status = send_answer(&answer);
     if (status != STATUS_OK) {
-        request->reason = status == STATUS_CLIENT_GONE ? "the client left" : db_reason(db);
+        request->reason = status == STATUS_CLIENT_GONE ? "nobody takes the answer" : db_reason(db);
         http_send_problem(request, status, NULL);
     }
 }

@@ -73,8 +73,9 @@ static void add_day(struct usage *usage, const struct row *row) {
 static struct outcome read_usage(struct db *db, struct usage *usage) {
     const struct row *row = NULL;
     double started = milliseconds_now();
-    enum status status = db_start(db, &usage_query, deadline_in(DATABASE_LIMIT_MS));
-    while (status == STATUS_OK && (status = db_next_row(db, &row)) == STATUS_OK && row)
+    int64_t deadline = deadline_in(DATABASE_LIMIT_MS);
+    enum status status = db_start(db, &usage_query, deadline);
+    while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
         add_day(usage, row);
     db_end(db);
     return (struct outcome){milliseconds_now() - started,
