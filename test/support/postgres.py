@@ -36,6 +36,14 @@ def processes_below(pid):
     return found
 
 
+def is_alive(pid):
+    """Whether a process runs; one that has ended and only waits for its parent to notice does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Postgres:
     """One server with its data in a folder of its own; close() leaves nothing."""
 

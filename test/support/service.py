@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 
-from postgres import ROOT, free_port, processes_below, wait_until
+from postgres import ROOT, free_port, is_alive, processes_below, wait_until
 
 
 class Answer:
@@ -118,7 +118,7 @@ class Service:
         self.process.wait(seconds)
         for reader in self.readers:
             reader.join(5)
-        left = [pid for pid in pids if pathlib.Path(f"/proc/{pid}").exists()]
+        left = [pid for pid in pids if is_alive(pid)]
         assert not left, f"processes left: {left}"
         assert directory is None or not directory.exists(), "the run's folder is left"
         errors = "".join(self.errors)
