@@ -128,6 +128,18 @@ static enum status send_answer(struct answer *answer) {
     return status;
 }
 
+/* What a client may know; db_reason says more, to the log. */
+static const char *describe(enum status status) {
+    switch (status) {
+    case STATUS_UNAVAILABLE:
+        return "the database cannot be reached, or what the report reads is not there";
+    case STATUS_TIMEOUT:
+        return "the database did not answer within the limit";
+    default:
+        return NULL;
+    }
+}
+
 void report_answer(const struct report *report, struct request *request, struct db *db,
                    long limit_ms) {
     struct params params;
@@ -148,6 +160,6 @@ void report_answer(const struct report *report, struct request *request, struct 
     enum status status = send_answer(&answer);
     if (status != STATUS_OK) {
         request->reason = status == STATUS_CLIENT_GONE ? "nobody takes the answer" : db_reason(db);
-        http_send_problem(request, status, NULL);
+        http_send_problem(request, status, describe(status));
     }
 }
