@@ -1,0 +1,648 @@
+"""The contract's HTTP section, line by line: methods, errors and who makes them, parameters, request ids, ETags,
+compression; and that nothing of the database's shows."""
+
+import gzip
+import itertools
+import json
+import re
+import socket
+import threading
+
+import law
+import pytest
+from conftest import make_database
+from law import DAILY_USAGE, USER_VISITS
+from postgres import PASSWORD, free_port, processes_below, wait_until
+
+REPORTS = [DAILY_USAGE, USER_VISITS]
+PROBES = ["/health_check", "/readiness_check"]
+METHODS = {"GET", "HEAD", "OPTIONS"}
+TITLES = {400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
+          414: "URI Too Long", 431: "Request Header Fields Too Large", 501: "Not Implemented", 502: "Bad Gateway",
+          503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported"}
+names = (f"test-{number}" for number in itertools.count(1))
+
+
+def is_whole(data, received):
+    """Whether an answer to data with a body of a known length is there; others end with the connection."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\nContent-Length: (\d+)", head)
+    return bool(end and length) and not data.startswith(b"HEAD") and len(body) >= int(length[1])
+
+
+def exchange(service, data, timeout=20):
+    """Sends bytes and returns status, header fields and body of the one answer."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=timeout) as connection:
+        def send():
+            try:
+                connection.sendall(data)
+            except OSError:
+                pass  # the answer came before all was sent
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        while not is_whole(data, received) and (chunk := connection.recv(65536)):
+            received += chunk
+    head, body = received.split(b"\r\n\r\n", 1)
+    status, *fields = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(field.split(": ", 1) for field in fields), body
+
+
+def fields_of(answer):
+    """An Answer in exchange's form."""
+    return answer.status, dict(answer.headers.items()), answer.body
+
+
+def check_problem(answer, status, identity=None, detail=None):
+    """The exact problem document of an error; returns it. With a detail, without one, or (None) with or without."""
+    code, fields, body = answer
+    assert code == status, body
+    assert fields["Content-Type"] == "application/problem+json"
+    assert fields["Cache-Control"] == "no-store"
+    problem = json.loads(body)
+    assert [name for name in problem if name != "detail"] == ["type", "title", "status", "instance"]
+    assert detail in (None, "detail" in problem)
+    assert problem["type"] == "about:blank"
+    assert (problem["title"], problem["status"]) == (TITLES[status], status)
+    assert problem["instance"] == f"urn:request:{fields['X-Request-Id']}"
+    assert identity is None or fields["X-Request-Id"] == identity
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", fields["X-Request-Id"])
+    assert ("Allow" in fields) == (status == 405)
+    assert ("Retry-After" in fields) == (status >= 502 and status != 505)
+    return problem
+
+
+# The table of requests
+
+
+def test_health_check(service):
+    answer = service.get("/health_check")
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert answer.headers["Content-Type"] == "text/plain"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_readiness_check(service):
+    answer = service.get("/readiness_check")
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_readiness_failed_is_no_problem_document(run):
+    answer = run(DB_HOST="127.0.0.1", DB_PORT="1", DB_USER="u", DB_PASSWORD="p").get("/readiness_check")
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (503, b"failed", "text/plain")
+    assert answer.headers["X-Request-Id"] and answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("path", PROBES)
+@pytest.mark.parametrize("query", ["", "x=1", "x=1&x=2", "%zz", "%00", "q=" + "x" * 4000])
+def test_probes_ignore_query_strings(service, path, query):
+    answer = service.get(f"{path}?{query}")
+    assert (answer.status, answer.body) == (200, b"ok")
+
+
+@pytest.mark.parametrize("path", PROBES + REPORTS + ["/nope", "/api/nope", f"{DAILY_USAGE}?colour=red"])
+def test_head_is_get_without_its_body(service, path):
+    request = "%s %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: head\r\nConnection: close\r\n\r\n"
+    status, fields, body = exchange(service, (request % ("GET", path)).encode())
+    head_status, head_fields, head_body = exchange(service, (request % ("HEAD", path)).encode())
+    assert int(fields["Content-Length"]) == len(body) > 0
+    assert (head_status, head_body) == (status, b"")
+    for changing in ("Date", "ETag"):
+        assert (changing in fields) == (changing in head_fields)
+        fields.pop(changing, None)
+        head_fields.pop(changing, None)
+    assert head_fields == fields
+
+
+@pytest.mark.parametrize("path", PROBES + REPORTS)
+def test_options(service, path):
+    answer = service.request(path, method="OPTIONS")
+    assert (answer.status, answer.body) == (204, b"")
+    assert set(answer.headers["Allow"].split(", ")) == METHODS
+    assert answer.headers["Content-Length"] is None  # RFC 9110, 8.6
+    assert answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("path", PROBES + REPORTS)
+@pytest.mark.parametrize("method", [
+    "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW", "PROPFIND", "M-SEARCH", "A" * 33,
+])
+def test_other_methods(service, path, method):
+    request = f"{method} {path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: other\r\nConnection: close\r\n\r\n"
+    answer = exchange(service, request.encode())
+    check_problem(answer, 405, "other")
+    assert set(answer[1]["Allow"].split(", ")) == METHODS
+
+
+@pytest.mark.parametrize("fields", [
+    "Content-Length: 0\r\n\r\n",
+    "Content-Length: 5\r\n\r\nhello",
+    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=b",
+    "Content-Length: 16384\r\n\r\n" + "x" * 16384,
+    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+])
+def test_a_body_does_not_save_a_post(service, fields):
+    answer = exchange(service, f"POST {DAILY_USAGE} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}".encode())
+    while answer[0] == 100:
+        status, _, rest = answer[2].partition(b"\r\n")
+        head, body = rest.split(b"\r\n\r\n", 1)
+        answer = int(status.split()[1]), dict(line.split(": ", 1) for line in head.decode().split("\r\n")), body
+    check_problem(answer, 405, detail=True)
+
+
+def test_a_get_may_have_a_body(service):
+    answer = service.request(DAILY_USAGE, body=b"hello")
+    assert (answer.status, answer.json()) == (200, {"2024-03-01": 2, "2024-03-02": 1, "2024-03-04": 1})
+
+
+@pytest.mark.parametrize("path", [
+    "/", "/nope", "/health_check/", "/health_checks", "/HEALTH_CHECK", "/problem", "/api", "/api/", "/api/reports",
+    "/api/reports/", "/api/reports/nope", DAILY_USAGE + "/", DAILY_USAGE.upper(), DAILY_USAGE + "%20", "/nginx.conf",
+    "/api/" + "x" * 3000, "/api/%C3%A9", "/api/%ff%fe", "/api/%22%5C", "/nope?x=1", "/api/nope?x=%zz", "/run/nginx.pid",
+    "/api/reports/daily_usage;x",
+])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_unknown_paths(service, path, method):
+    name = next(names)
+    check_problem(fields_of(service.request(path, method=method, headers={"X-Request-Id": name})), 404, name)
+
+
+# Query parameters
+
+NOT_ALLOWED = [
+    ("colour=red", "colour"),
+    ("colour", "colour"),
+    ("colour=", "colour"),
+    ("&&colour=red&&", "colour"),
+    ("colour=1&colour=2", "colour"),
+    ("c%6Flour=1", "colour"),
+    ("two+words=1", "two?words"),
+    ("Date=1", "Date"),
+    ("=1", "''"),
+    ("%", "%"),
+    ("%zz=1", "%zz"),
+    ("%4", "%4"),
+    ("colour%=1", "colour%"),
+    ("colour=%zz", "colour"),
+    ("%00=1", "%00"),
+    ("colour%00=1", "colour%00"),
+    ("x" * 3000, "x" * 30),
+    ("colour=" + "x" * 3000, "colour"),
+    ("colour=1" + "&more=2" * 500, "colour"),
+    ("%ff%fe=1", "??"),
+    ("%c3%a9=1", "??"),
+    ("%22%0a%5c=1", "??"),
+    ("%3Cscript%3E=1", "script"),
+    ("$(reboot)=1", "$(reboot)"),
+    ("';DROP TABLE tokens--".replace(" ", "+"), "DROP?TABLE"),
+]
+
+
+@pytest.mark.parametrize("query, shown", NOT_ALLOWED)
+@pytest.mark.parametrize("path", REPORTS)
+def test_a_parameter_that_is_not_allowed_is_named(service, path, query, shown):
+    name = next(names)
+    problem = check_problem(fields_of(service.get(f"{path}?{query}", X_Request_Id=name)), 400, name, detail=True)
+    assert shown in problem["detail"]
+    assert "allowed here: no parameters" in problem["detail"]
+    assert len(problem["detail"]) < 250 and problem["detail"].isprintable()
+
+
+@pytest.mark.parametrize("query", [b"\xff\xfe=1", b"caf\xc3\xa9", b"a\x80\x81=2", b"a\"b\\c=1"])
+def test_binary_in_the_query(service, query):
+    request = b"GET %s?%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % (DAILY_USAGE.encode(), query)
+    answer = exchange(service, request)
+    assert "allowed here" in check_problem(answer, 400, detail=True)["detail"]
+
+
+@pytest.mark.parametrize("query", ["", "&", "&&&"])
+def test_an_empty_query_is_none(service, query):
+    assert service.get(f"{DAILY_USAGE}?{query}").status == 200
+
+
+# Errors that nginx makes while it reads a request
+
+
+@pytest.mark.parametrize("request_bytes, status", [
+    (b"\x00\x01\x02\xff\xfe\r\n\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xaa" * 200 + b"\r\n\r\n", 400),  # TLS on the plain port
+    (b"GARBAGE\r\n\r\n", 400),
+    (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET /%00 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 400),
+    (b"GET /%zz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 400),
+    (b"GET /api/../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),  # no Host
+    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"GET / HTTQ/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 405),
+    (b"POST /api/reports/daily_usage HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 16385\r\n\r\n", 413),
+    (b"POST /health_check HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 100000000000\r\n\r\n", 413),
+    (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 414),
+    (b"GET /api/reports/daily_usage?" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 1_000_000 + b"\r\nConnection: close\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Many: x\r\n" * 100_000 + b"Connection: close\r\n\r\n", 431),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+    (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+    (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505),
+])
+def test_errors_of_parsing_are_problem_documents(service, request_bytes, status):
+    check_problem(exchange(service, request_bytes), status)
+    assert service.get("/health_check").status == 200
+
+
+def test_a_body_that_never_comes_leaves_no_other_answer_than_a_problem(service):
+    request = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab" % DAILY_USAGE.encode()
+    try:
+        received = service.raw(request, timeout=14)
+    except ConnectionResetError:
+        received = b""
+    assert received == b"" or b"application/problem+json" in received
+
+
+def test_a_pool_that_is_gone_is_a_502(run, database):
+    service = run(database)
+    (service.directory() / "run/reports.sock").unlink()
+    for path in REPORTS:
+        name = next(names)
+        check_problem(fields_of(service.get(path, X_Request_Id=name)), 502, name)
+    assert service.get("/health_check").body == b"ok"
+
+
+def test_an_unreachable_database_is_a_503(run):
+    service = run(DB_HOST="127.0.0.1", DB_PORT="1", DB_USER="u", DB_PASSWORD="p")
+    for path in REPORTS:
+        name = next(names)
+        check_problem(fields_of(service.get(path, X_Request_Id=name)), 503, name)
+        assert service.events("request", request_id=name, status=503)[0]["reason"]
+    head = service.request(DAILY_USAGE, method="HEAD")
+    assert (head.status, head.body) == (503, b"")
+    assert service.get("/health_check").body == b"ok"
+
+
+def test_a_query_over_the_limit_is_a_504(run, server):
+    database = make_database(server)
+    service = run(database, STATEMENT_TIMEOUT_MS="300")
+    with database.connect() as owner:
+        owner.execute("BEGIN; LOCK TABLE tokens")
+        for path in REPORTS:
+            name = next(names)
+            check_problem(fields_of(service.get(path, X_Request_Id=name)), 504, name)
+            wait_until(lambda: service.events("request", request_id=name, status=504), 5, "the worker's line")
+        assert service.get("/readiness_check").body == b"ok"
+    assert service.get(DAILY_USAGE).status == 200
+
+
+def test_an_error_s_if_none_match_and_range_change_nothing(service):
+    for fields in ({"If-None-Match": "*"}, {"Range": "bytes=0-3"}, {"If-Match": '"x"'}):
+        check_problem(fields_of(service.request("/nope", headers=fields)), 404)
+        check_problem(fields_of(service.request("/api/nope", headers=fields)), 404)
+        check_problem(fields_of(service.request(f"{DAILY_USAGE}?a=b", headers=fields)), 400, detail=True)
+
+
+@pytest.mark.parametrize("path, status", [("/nope", 404), ("/api/nope", 404)])
+def test_a_problem_in_gzip(service, path, status):
+    code, fields, body = fields_of(service.get(path, Accept_Encoding="gzip"))
+    if fields.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    check_problem((code, fields, body), status)
+
+
+def test_a_range_of_a_report_is_never_a_wrong_part(service, database):
+    answer = service.get(DAILY_USAGE, Range="bytes=0-3")
+    whole = law.daily_usage(database)
+    assert (answer.status, answer.body) in [(200, whole), (206, whole[:4])]
+
+
+# Request ids
+
+
+@pytest.mark.parametrize("identity", [
+    "a", "-", ".", "_", "0", "A-b_c.9", "x" * 64, "550e8400-e29b-41d4-a716-446655440000", "..", "--help", "null",
+])
+@pytest.mark.parametrize("path", [DAILY_USAGE, "/nope"])
+def test_a_fit_request_id_is_echoed(service, path, identity):
+    assert service.get(path, X_Request_Id=identity).headers["X-Request-Id"] == identity
+
+
+@pytest.mark.parametrize("identity", [
+    b"", b"x" * 65, b"x" * 1000, b"a b", b"a/b", b"a:b", b"a,b", b"a\"b", b"a\\b", b"a\tb", b"caf\xc3\xa9", b"\xff",
+    b"a$b", b"<a>", b"a\x01b", b"%41", b"a;b", b"{a}",
+])
+@pytest.mark.parametrize("path", [DAILY_USAGE, "/nope"])
+def test_an_unfit_request_id_is_replaced(service, path, identity):
+    request = b"GET %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n" % (path.encode(), identity)
+    given = exchange(service, request)[1]["X-Request-Id"]
+    assert given.encode() != identity
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given)
+
+
+def test_ids_made_up_differ(service):
+    assert len({service.get(path).headers["X-Request-Id"] for path in REPORTS + PROBES for _ in range(5)}) == 20
+
+
+@pytest.mark.parametrize("path, method, status", [
+    (DAILY_USAGE, "GET", 200),
+    (USER_VISITS, "GET", 200),
+    (DAILY_USAGE, "HEAD", 200),
+    (DAILY_USAGE, "OPTIONS", 204),
+    (DAILY_USAGE, "POST", 405),
+    (f"{DAILY_USAGE}?colour=red", "GET", 400),
+    ("/api/nope", "GET", 404),
+])
+def test_the_id_is_in_both_logs(service, path, method, status):
+    name = next(names)
+    assert service.request(path, method=method, headers={"X-Request-Id": name}).status == status
+    expected = {"request_id": name, "method": method, "path": path.split("?")[0], "status": status}
+    wait_until(lambda: service.events("access", **expected), 5, "the access log's line")
+    wait_until(lambda: service.events("request", **expected), 5, "the worker's line")
+    own = service.get(path).headers["X-Request-Id"]
+    wait_until(lambda: service.events("access", request_id=own), 5, "the access log's line")
+    wait_until(lambda: service.events("request", request_id=own), 5, "the worker's line")
+
+
+def test_a_probe_s_id_is_in_both_logs_at_debug(run, database):
+    service = run(database, LOG_LEVEL="debug")
+    for path in PROBES:
+        name = next(names)
+        service.get(path, X_Request_Id=name)
+        wait_until(lambda: service.events("access", request_id=name), 5, "the access log's line")
+        wait_until(lambda: service.events("request", request_id=name), 5, "the worker's line")
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"GARBAGE\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+])
+def test_the_id_of_what_nginx_refused_is_in_the_access_log(service, request_bytes):
+    name = exchange(service, request_bytes)[1]["X-Request-Id"]
+    wait_until(lambda: service.events("access", request_id=name), 5, "the access log's line")
+
+
+# ETag
+
+
+def tag_of(service, path, **headers):
+    """A report's tag; taken once nothing else writes to the server any more."""
+    tags = []
+
+    def is_steady():
+        tags.append(service.get(path, **headers).headers["ETag"])
+        return tags[-3:].count(tags[-1]) == 3
+
+    wait_until(is_steady, 20, "a steady tag")
+    return tags[-1]
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_a_tag_revalidates(service, path):
+    tag = tag_of(service, path)
+    assert re.fullmatch(r'"[\x21\x23-\x7e]+"', tag)
+    answer = service.get(path, If_None_Match=tag)
+    assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", tag)
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["X-Request-Id"]
+    assert answer.headers["Content-Type"] is None
+
+
+@pytest.mark.parametrize("written, status", [
+    ("%s", 304),
+    ("W/%s", 304),
+    ("*", 304),
+    ('"other", %s', 304),
+    ('%s,"other"', 304),
+    ('"a","b" , W/%s ,"c"', 304),
+    ('"with, comma", %s', 304),
+    ('"other"', 200),
+    ('W/"other"', 200),
+    ('"a", "b"', 200),
+    ("", 200),
+    ("*, x", 200),
+    ("NAKED", 200),
+    ('"NAKED', 200),
+    ('"xNAKED"', 200),
+    ('"NAKEDx"', 200),
+])
+def test_if_none_match(service, written, status):
+    tag = tag_of(service, DAILY_USAGE)
+    value = written.replace("%s", tag).replace("NAKED", tag.strip('"'))
+    answer = service.get(DAILY_USAGE, If_None_Match=value)
+    assert answer.status == status
+    assert (answer.body == b"") == (status == 304)
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_a_304_under_head(service, path):
+    tag = tag_of(service, path)
+    answer = service.request(path, method="HEAD", headers={"If-None-Match": tag})
+    assert (answer.status, answer.body, answer.headers["ETag"]) == (304, b"", tag)
+    assert service.request(path, method="HEAD", headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_each_report_has_a_tag_of_its_own(service):
+    tags = {path: tag_of(service, path) for path in REPORTS}
+    assert tags[DAILY_USAGE] != tags[USER_VISITS]
+    assert service.get(USER_VISITS, If_None_Match=tags[DAILY_USAGE]).status == 200
+
+
+def test_a_tag_from_a_gzip_answer_revalidates(service):
+    tag = tag_of(service, USER_VISITS, Accept_Encoding="gzip")
+    assert tag.startswith('W/"')
+    for headers in ({}, {"Accept_Encoding": "gzip"}):
+        answer = service.get(USER_VISITS, If_None_Match=tag, **headers)
+        assert (answer.status, answer.body) == (304, b"")
+        assert answer.headers["ETag"].removeprefix("W/") == tag.removeprefix("W/")
+    strong = tag.removeprefix("W/")
+    assert service.get(USER_VISITS, If_None_Match=strong, Accept_Encoding="gzip").status == 304
+
+
+def test_a_tag_is_over_with_any_write(service, database):
+    with database.connect() as connection:
+        for number, path in zip(range(200), itertools.cycle(REPORTS)):
+            before = service.get(path)
+            connection.execute("INSERT INTO tokens (user_id, token, created_at, used_at)"
+                               " VALUES (41, '1', '2025-01-01', '2025-01-01')")
+            encoding = {"Accept_Encoding": "gzip"} if number % 3 == 0 else {}
+            answer = service.get(path, If_None_Match=before.headers["ETag"], **encoding)
+            body = gzip.decompress(answer.body) if encoding else answer.body
+            assert (answer.status, body) == (200, law.ANSWERS[path](database))
+            assert answer.headers["ETag"].removeprefix("W/") != before.headers["ETag"]
+        connection.execute("DELETE FROM tokens WHERE user_id = 41")
+    for path in REPORTS:
+        assert service.get(path).body == law.ANSWERS[path](database)
+
+
+def test_other_answers_have_no_tag(service):
+    for path in PROBES + ["/nope", "/api/nope", f"{DAILY_USAGE}?a=b"]:
+        assert service.get(path).headers["ETag"] is None
+        assert service.get(path, If_None_Match="*").status != 304
+
+
+# Compression and caching
+
+
+@pytest.mark.parametrize("accepted, encoding", [
+    (None, None), ("", None), ("identity", None), ("br", None), ("gzip;q=0", None), ("gzip", "gzip"),
+    ("gzip, deflate, br", "gzip"), ("br;q=1.0, gzip;q=0.8", "gzip"), ("deflate", None),
+])
+@pytest.mark.parametrize("path", REPORTS)
+def test_gzip_when_asked_for(service, database, path, accepted, encoding):
+    connection = service.connect()
+    connection.putrequest("GET", path, skip_accept_encoding=True)
+    if accepted is not None:
+        connection.putheader("Accept-Encoding", accepted)
+    connection.endheaders()
+    response = connection.getresponse()
+    status, fields, body = response.status, response.headers, response.read()
+    connection.close()
+    assert (status, fields.get("Content-Encoding")) == (200, encoding)
+    assert fields["Vary"] == "Accept-Encoding"
+    assert (gzip.decompress(body) if encoding else body) == law.ANSWERS[path](database)
+    assert ("Content-Length" in fields) == (encoding is None)
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_no_cache_may_answer_by_itself(service, path):
+    headers = service.get(path).headers
+    assert headers["Cache-Control"] == "no-cache"
+    assert headers["Expires"] is None and headers["Last-Modified"] is None
+
+
+@pytest.mark.parametrize("path", REPORTS + PROBES + ["/nope", "/api/nope"])
+def test_what_the_server_is_made_of_does_not_show(service, path):
+    headers = service.get(path).headers
+    assert headers["Server"] in (None, "nginx") and headers["X-Powered-By"] is None
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_one_connection_serves_many_requests_of_all_kinds(service):
+    connection = service.connect()
+    connection.connect()
+    socket_before = connection.sock
+    for method, path, status in [("GET", DAILY_USAGE, 200), ("HEAD", DAILY_USAGE, 200), ("POST", DAILY_USAGE, 405),
+                                 ("OPTIONS", DAILY_USAGE, 204), ("GET", "/nope", 404), ("GET", USER_VISITS, 200)] * 3:
+        connection.request(method, path)
+        response = connection.getresponse()
+        response.read()
+        assert (response.status, connection.sock) == (status, socket_before)
+    connection.close()
+
+
+# Nothing leaks
+
+HOST, ROLE, SECRET, NAME = "127.0.0.77", "role_of_leaks", "p4ssword-of-leaks", "database_of_leaks"
+NEVER_LOGGED = ["SELECT ", "FROM public", "GROUP BY", "pg_current_snapshot", HOST, SECRET, PASSWORD]
+NEVER_ANSWERED = [*NEVER_LOGGED, "analytics.", "tokens", "relation", "column", "schema", "42P01", "127.0.0.1", ROLE, NAME]
+
+
+@pytest.fixture(scope="module")
+def leaks(server):
+    """A database with a telling name, which a role with a telling name and password reads."""
+    database = make_database(server)
+    database.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{SECRET}' IN ROLE coworking_analytics_reader")
+    database.user, database.password = ROLE, SECRET
+    yield database
+    database.execute(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+TROUBLE = {
+    "rights": ("REVOKE SELECT (user_id, created_at) ON tokens FROM coworking_analytics_reader",
+               "GRANT SELECT (user_id, created_at) ON tokens TO coworking_analytics_reader"),
+    "table": ("ALTER TABLE tokens RENAME TO tokens_gone", "ALTER TABLE tokens_gone RENAME TO tokens"),
+    "columns": ("ALTER TABLE tokens RENAME used_at TO gone; ALTER TABLE tokens RENAME user_id TO gone_too",
+                "ALTER TABLE tokens RENAME gone TO used_at; ALTER TABLE tokens RENAME gone_too TO user_id"),
+    "functions": ("ALTER SCHEMA analytics RENAME TO gone", "ALTER SCHEMA gone RENAME TO analytics"),
+}
+REFUSALS = {
+    "password": (f"ALTER ROLE {ROLE} PASSWORD 'another'", f"ALTER ROLE {ROLE} PASSWORD '{SECRET}'"),
+    "login": (f"ALTER ROLE {ROLE} NOLOGIN", f"ALTER ROLE {ROLE} LOGIN"),
+    "limit": ("ALTER DATABASE %s CONNECTION LIMIT 0", "ALTER DATABASE %s CONNECTION LIMIT -1"),
+    "closed": ("ALTER DATABASE %s ALLOW_CONNECTIONS false", "ALTER DATABASE %s ALLOW_CONNECTIONS true"),
+}
+
+
+def end_sessions(owner):
+    """Makes the workers connect anew."""
+    owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (ROLE,))
+    wait_until(lambda: owner.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", (ROLE,)) == [(0,)],
+               10, "the end of the workers' sessions")
+
+
+def test_nothing_leaks(run, leaks):
+    service = run(leaks, STATEMENT_TIMEOUT_MS="300", LOG_LEVEL="debug", DB_HOST=f"{HOST},127.0.0.1",
+                  DB_PORT=f"1,{leaks.server.port}")
+    bodies = []
+
+    def read(path, status):
+        answer = service.get(path)
+        assert answer.status == status, answer.body
+        bodies.append(answer.body.decode())
+        if status >= 500:
+            check_problem(fields_of(answer), status)
+
+    for path in REPORTS:
+        read(path, 200)
+    for what, (begin, end) in {**TROUBLE, **REFUSALS}.items():
+        with leaks.server.connect("postgres" if what in REFUSALS else leaks.name) as owner:
+            owner.execute(begin.replace("%s", leaks.name))
+            try:
+                if what in REFUSALS:
+                    end_sessions(owner)
+                for path in REPORTS:
+                    read(path, 503)
+            finally:
+                owner.execute(end.replace("%s", leaks.name))
+        for path in REPORTS:
+            read(path, 200)
+    with leaks.connect() as owner:
+        owner.execute("BEGIN; LOCK TABLE tokens")
+        for path in REPORTS:
+            read(path, 504)
+    for path in ["/nope", "/api/nope", f"{DAILY_USAGE}?x=1"]:
+        bodies.append(service.get(path).body.decode())
+
+    for pid in processes_below(service.process.pid):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as words:
+                line = words.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        assert SECRET not in line and PASSWORD not in line
+    service.stop()
+    assert len(bodies) > 20
+    for body in bodies:
+        assert not any(word in body for word in [*NEVER_ANSWERED, leaks.name]), body
+    for line in service.log:
+        assert not any(word in line for word in NEVER_LOGGED), line
+    assert SECRET not in "".join(service.errors) and PASSWORD not in "".join(service.errors)
+
+
+def test_an_unreachable_host_s_name_does_not_show(run):
+    host, port = "no-such-host.invalid", free_port()
+    service = run(DB_HOST=host, DB_PORT=str(port), DB_USER=ROLE, DB_PASSWORD=SECRET, DB_NAME=NAME, LOG_LEVEL="debug")
+    for path in REPORTS * 2:
+        answer = service.get(path)
+        check_problem(fields_of(answer), 503)
+        assert not any(word in answer.body.decode() for word in (host, str(port), ROLE, SECRET, NAME))
+    assert service.get("/readiness_check").body == b"failed"
+    wait_until(lambda: service.events("database_unreachable"), 5, "the worker's line")
+    service.stop()
+    for line in service.log:
+        assert not any(word in line for word in (host, ROLE, SECRET, NAME)), line
+    assert SECRET not in "".join(service.errors)
+
+
+def test_the_module_s_logs_show_nothing_either(service):
+    """Last: what all the tests above have made the service log."""
+    assert service.get(DAILY_USAGE).status == 200
+    wait_until(lambda: service.events("request"), 5, "a line of the log")
+    for line in service.log:
+        assert not any(word in line for word in NEVER_LOGGED), line
+    assert PASSWORD not in "".join(service.errors)
