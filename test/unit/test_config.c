@@ -1,0 +1,303 @@
+/* The environment: defaults, bounds, stand-ins, the password file, and errors that repeat nothing.
+ */
+#include "config.h"
+
+#include "cases.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { ERROR_SIZE = 256, SETTINGS_SIZE = 256 };
+
+static char message_output[64] = "CMOCKA_MESSAGE_OUTPUT="; /* cmocka reads it at every result */
+
+/* Settings have | between them; a name without = is not set. What is required is set beforehand. */
+static bool load(const char *settings, struct config *config, char error[ERROR_SIZE]) {
+    static char copy[SETTINGS_SIZE]; /* holds what the environment points into */
+    (void)snprintf(copy, sizeof copy, "DB_USERNAME=reader|DB_PASSWORD=swordfish|%s", settings);
+    assert_int_equal(clearenv(), 0);
+    assert_int_equal(putenv(message_output), 0);
+    *error = '\0';
+    for (char *rest = copy, *setting; (setting = strsep(&rest, "|"));) {
+        if (strchr(setting, '='))
+            assert_int_equal(putenv(setting), 0);
+        else if (*setting)
+            assert_int_equal(unsetenv(setting), 0);
+    }
+    return config_load(config, error, ERROR_SIZE);
+}
+
+#define TEXT(member)   offsetof(struct config, member), false
+#define NUMBER(member) offsetof(struct config, member), true
+#define USER           TEXT(database_user)
+#define PASSWORD       TEXT(database_password)
+#define HOST           TEXT(database_host)
+#define PORT           TEXT(database_port)
+#define NAME           TEXT(database_name)
+#define APP_PORT       NUMBER(app_port)
+#define WORKERS        NUMBER(workers)
+#define LIMIT          NUMBER(statement_timeout_ms)
+#define LEVEL          NUMBER(log_level)
+#define LEFT_TO_LIBPQ  "left to libpq"
+
+struct accepted {
+    const char *name, *settings;
+    size_t offset; /* of the member looked at */
+    bool is_number;
+    const char *value;
+};
+
+static const struct accepted accepted[] = {
+    {"DB_USERNAME", "", USER, "reader"},
+    {"DB_USERNAME beats DB_USER", "DB_USER=other", USER, "reader"},
+    {"DB_USERNAME beats PGUSER", "PGUSER=other", USER, "reader"},
+    {"DB_USER alone", "DB_USERNAME|DB_USER=other", USER, "other"},
+    {"DB_USER for an empty DB_USERNAME", "DB_USERNAME=|DB_USER=other", USER, "other"},
+    {"DB_PASSWORD", "", PASSWORD, "swordfish"},
+    {"DB_PASSWORD beats PGPASSWORD", "PGPASSWORD=other", PASSWORD, "swordfish"},
+    {"DB_PASSWORD of any bytes", "DB_PASSWORD= '=\\\n\xff", PASSWORD, " '=\\\n\xff"},
+    {"DB_PASSWORD with an empty DB_PASSWORD_FILE", "DB_PASSWORD_FILE=", PASSWORD, "swordfish"},
+    {"DB_HOST by default", "", HOST, "127.0.0.1"},
+    {"DB_HOST", "DB_HOST=db.example", HOST, "db.example"},
+    {"DB_HOST, a list", "DB_HOST=a,b,/run", HOST, "a,b,/run"},
+    {"DB_HOST, empty", "DB_HOST=", HOST, "127.0.0.1"},
+    {"DB_HOST beats PGHOST", "DB_HOST=a|PGHOST=b", HOST, "a"},
+    {"PGHOST stands in", "PGHOST=b", HOST, LEFT_TO_LIBPQ},
+    {"PGHOST for an empty DB_HOST", "DB_HOST=|PGHOST=b", HOST, LEFT_TO_LIBPQ},
+    {"PGHOST, empty, does not", "PGHOST=", HOST, "127.0.0.1"},
+    {"DB_PORT by default", "", PORT, "5432"},
+    {"DB_PORT, lowest", "DB_PORT=1", PORT, "1"},
+    {"DB_PORT, highest", "DB_PORT=65535", PORT, "65535"},
+    {"DB_PORT, empty", "DB_PORT=", PORT, "5432"},
+    {"DB_PORT, a list", "DB_HOST=a,b,c|DB_PORT=1,65535,5432", PORT, "1,65535,5432"},
+    {"DB_PORT, a list for PGHOST", "PGHOST=a,b|DB_PORT=1,2", PORT, "1,2"},
+    {"DB_PORT, one for several hosts", "DB_HOST=a,b,c|DB_PORT=5433", PORT, "5433"},
+    {"DB_PORT beats PGPORT", "DB_PORT=1|PGPORT=2", PORT, "1"},
+    {"PGPORT stands in", "PGPORT=5433", PORT, LEFT_TO_LIBPQ},
+    {"DB_NAME by default", "", NAME, "postgres"},
+    {"DB_NAME", "DB_NAME=a b=c", NAME, "a b=c"},
+    {"DB_NAME beats PGDATABASE", "DB_NAME=a|PGDATABASE=b", NAME, "a"},
+    {"PGDATABASE stands in", "PGDATABASE=b", NAME, LEFT_TO_LIBPQ},
+    {"APP_PORT by default", "", APP_PORT, "5153"},
+    {"APP_PORT, empty", "APP_PORT=", APP_PORT, "5153"},
+    {"APP_PORT, lowest", "APP_PORT=1", APP_PORT, "1"},
+    {"APP_PORT, highest", "APP_PORT=65535", APP_PORT, "65535"},
+    {"APP_PORT with leading zeros is decimal", "APP_PORT=0080", APP_PORT, "80"},
+    {"FCGI_WORKERS by default", "", WORKERS, "4"},
+    {"FCGI_WORKERS, empty", "FCGI_WORKERS=", WORKERS, "4"},
+    {"FCGI_WORKERS, lowest", "FCGI_WORKERS=1", WORKERS, "1"},
+    {"FCGI_WORKERS, highest", "FCGI_WORKERS=256", WORKERS, "256"},
+    {"STATEMENT_TIMEOUT_MS by default", "", LIMIT, "5000"},
+    {"STATEMENT_TIMEOUT_MS, empty", "STATEMENT_TIMEOUT_MS=", LIMIT, "5000"},
+    {"STATEMENT_TIMEOUT_MS, lowest", "STATEMENT_TIMEOUT_MS=100", LIMIT, "100"},
+    {"STATEMENT_TIMEOUT_MS, highest", "STATEMENT_TIMEOUT_MS=60000", LIMIT, "60000"},
+    {"LOG_LEVEL by default", "", LEVEL, "1"},
+    {"LOG_LEVEL, empty", "LOG_LEVEL=", LEVEL, "1"},
+    {"LOG_LEVEL debug", "LOG_LEVEL=debug", LEVEL, "0"},
+    {"LOG_LEVEL info", "LOG_LEVEL=info", LEVEL, "1"},
+    {"LOG_LEVEL warning", "LOG_LEVEL=warning", LEVEL, "2"},
+    {"LOG_LEVEL error", "LOG_LEVEL=error", LEVEL, "3"},
+};
+
+static void check_accepted(void **state) {
+    const struct accepted *line = *state;
+    struct config config;
+    char error[ERROR_SIZE], value[64];
+    assert_true(load(line->settings, &config, error));
+    const void *member = (const char *)&config + line->offset;
+    if (line->is_number) {
+        (void)snprintf(value, sizeof value, "%ld", *(const long *)member);
+    } else {
+        const char *text = *(const char *const *)member;
+        (void)snprintf(value, sizeof value, "%s", text ? text : LEFT_TO_LIBPQ);
+    }
+    assert_string_equal(value, line->value);
+}
+
+struct refused {
+    const char *name, *settings;
+    const char *variable; /* that the error names */
+};
+
+static const struct refused refused[] = {
+    {"no DB_USERNAME", "DB_USERNAME", "DB_USERNAME"},
+    {"DB_USERNAME, empty", "DB_USERNAME=", "DB_USERNAME"},
+    {"DB_USERNAME and DB_USER, both empty", "DB_USERNAME=|DB_USER=", "DB_USERNAME"},
+    {"PGUSER does not stand in", "DB_USERNAME|PGUSER=other", "DB_USERNAME"},
+    {"no DB_PASSWORD", "DB_PASSWORD", "DB_PASSWORD"},
+    {"DB_PASSWORD, empty", "DB_PASSWORD=", "DB_PASSWORD"},
+    {"DB_PASSWORD and DB_PASSWORD_FILE, both empty",
+     "DB_PASSWORD=|DB_PASSWORD_FILE=", "DB_PASSWORD"},
+    {"PGPASSWORD does not stand in", "DB_PASSWORD|PGPASSWORD=other", "DB_PASSWORD"},
+    {"DB_PASSWORD_FILE, missing", "DB_PASSWORD|DB_PASSWORD_FILE=/nowhere", "DB_PASSWORD_FILE"},
+    {"DB_PASSWORD_FILE, missing, with DB_PASSWORD", "DB_PASSWORD_FILE=/nowhere",
+     "DB_PASSWORD_FILE"},
+    {"DB_PASSWORD_FILE, a folder", "DB_PASSWORD|DB_PASSWORD_FILE=/", "DB_PASSWORD_FILE"},
+    {"DB_PORT of letters", "DB_PORT=abc", "DB_PORT"},
+    {"DB_PORT below the lowest", "DB_PORT=0", "DB_PORT"},
+    {"DB_PORT above the highest", "DB_PORT=65536", "DB_PORT"},
+    {"DB_PORT beyond a long", "DB_PORT=99999999999999999999", "DB_PORT"},
+    {"DB_PORT with a sign", "DB_PORT=+5432", "DB_PORT"},
+    {"DB_PORT below zero", "DB_PORT=-5432", "DB_PORT"},
+    {"DB_PORT after a space", "DB_PORT= 5432", "DB_PORT"},
+    {"DB_PORT before a space", "DB_PORT=5432 ", "DB_PORT"},
+    {"DB_PORT before a line end", "DB_PORT=5432\n", "DB_PORT"},
+    {"DB_PORT, hexadecimal", "DB_PORT=0x1538", "DB_PORT"},
+    {"DB_PORT, a list with a bad start", "DB_HOST=a,b|DB_PORT=abc,5432", "DB_PORT"},
+    {"DB_PORT, a list with a bad end", "DB_HOST=a,b|DB_PORT=5432,65536", "DB_PORT"},
+    {"DB_PORT, a list with spaces", "DB_HOST=a,b|DB_PORT=5432, 5433", "DB_PORT"},
+    {"DB_PORT, a list with an empty start", "DB_HOST=a,b|DB_PORT=,5432", "DB_PORT"},
+    {"DB_PORT, a list with an empty end", "DB_HOST=a,b|DB_PORT=5432,", "DB_PORT"},
+    {"DB_PORT, more than hosts", "DB_HOST=primary|DB_PORT=5432,5433", "DB_PORT"},
+    {"DB_PORT, fewer than hosts", "DB_HOST=h1,h2,h3|DB_PORT=5432,5433", "DB_PORT"},
+    {"APP_PORT below the lowest", "APP_PORT=0", "APP_PORT"},
+    {"APP_PORT above the highest", "APP_PORT=65536", "APP_PORT"},
+    {"APP_PORT, a list", "APP_PORT=5153,5154", "APP_PORT"},
+    {"APP_PORT, a fraction", "APP_PORT=5153.5", "APP_PORT"},
+    {"FCGI_WORKERS below the lowest", "FCGI_WORKERS=0", "FCGI_WORKERS"},
+    {"FCGI_WORKERS above the highest", "FCGI_WORKERS=257", "FCGI_WORKERS"},
+    {"FCGI_WORKERS below zero", "FCGI_WORKERS=-1", "FCGI_WORKERS"},
+    {"FCGI_WORKERS of letters", "FCGI_WORKERS=four", "FCGI_WORKERS"},
+    {"STATEMENT_TIMEOUT_MS below the lowest", "STATEMENT_TIMEOUT_MS=99", "STATEMENT_TIMEOUT_MS"},
+    {"STATEMENT_TIMEOUT_MS above the highest", "STATEMENT_TIMEOUT_MS=60001",
+     "STATEMENT_TIMEOUT_MS"},
+    {"STATEMENT_TIMEOUT_MS with a unit", "STATEMENT_TIMEOUT_MS=5s", "STATEMENT_TIMEOUT_MS"},
+    {"LOG_LEVEL in capitals", "LOG_LEVEL=INFO", "LOG_LEVEL"},
+    {"LOG_LEVEL cut short", "LOG_LEVEL=debu", "LOG_LEVEL"},
+    {"LOG_LEVEL, unknown", "LOG_LEVEL=verbose", "LOG_LEVEL"},
+    {"LOG_LEVEL, a number", "LOG_LEVEL=2", "LOG_LEVEL"},
+    {"first of several wrong ones", "FCGI_WORKERS=0|DB_PORT=abc|LOG_LEVEL=verbose", "DB_PORT"},
+};
+
+static void check_refused(void **state) {
+    const struct refused *line = *state;
+    struct config config;
+    char error[ERROR_SIZE], start[64], settings[SETTINGS_SIZE];
+    assert_false(load(line->settings, &config, error));
+    (void)snprintf(start, sizeof start, "%s must be ", line->variable);
+    assert_memory_equal(error, start, strlen(start));
+    assert_in_range(strlen(error), strlen(start) + 1, sizeof error - 1);
+    assert_null(strchr(error, '\n'));
+    assert_null(strstr(error, "swordfish"));
+    assert_null(strstr(error, "reader"));
+    (void)snprintf(settings, sizeof settings, "%s", line->settings);
+    for (char *rest = settings, *setting; (setting = strsep(&rest, "|"));) {
+        const char *value = strchr(setting, '=');
+        /* Shorter values could be words of the error's own. */
+        if (value && strlen(value + 1) > 4)
+            assert_null(strstr(error, value + 1));
+    }
+}
+
+struct password_file {
+    const char *name;
+    size_t letters;   /* that the file starts with */
+    const char *tail; /* that follows */
+    size_t filler;    /* bytes after that */
+    size_t kept;      /* of it all; 0 where the file is refused */
+};
+
+enum { LONGEST = 1022 };
+
+static const struct password_file password_files[] = {
+    {"file of one line", 9, "\n", 0, 9},
+    {"file without a line end", 9, "", 0, 9},
+    {"file with CRLF", 9, "\r\n", 0, 9},
+    {"file of two lines", 9, "\nsecond\n", 0, 9},
+    {"file of two lines with CRLF", 9, "\r\nsecond\r\n", 0, 9},
+    {"file with a space at the line's end", 9, " \n", 0, 10},
+    {"file of one byte", 1, "", 0, 1},
+    {"file with the longest password", LONGEST, "", 0, LONGEST},
+    {"file with the longest password and a line end", LONGEST, "\n", 0, LONGEST},
+    {"file with the longest password and CRLF", LONGEST, "\r\n", 0, LONGEST},
+    {"file with a long second line", 9, "\n", 2000, 9},
+    {"file with a password one byte too long", LONGEST + 1, "", 0, 0},
+    {"file with a password one byte too long and a line end", LONGEST + 1, "\n", 0, 0},
+    {"file with a very long password", LONGEST + 1000, "\n", 0, 0},
+    {"file, empty", 0, "", 0, 0},
+    {"file of a line end", 0, "\n", 0, 0},
+    {"file of CRLF", 0, "\r\n", 0, 0},
+    {"file with an empty first line", 0, "\nsecond\n", 0, 0},
+};
+
+/* A file without a name; its descriptor leads to it. */
+static int make_file(const struct password_file *line, char content[4096]) {
+    int length = snprintf(content, 4096, "%*s%s%*s", (int)line->letters, "", line->tail,
+                          (int)line->filler, "");
+    memset(content, 'p', line->letters);
+    int fd = memfd_create("password", MFD_CLOEXEC);
+    assert_true(fd >= 0 && write(fd, content, (size_t)length) == length);
+    return fd;
+}
+
+static void check_password_file(void **state) {
+    const struct password_file *line = *state;
+    struct config config;
+    char content[4096], settings[64], error[ERROR_SIZE];
+    int fd = make_file(line, content);
+    (void)snprintf(settings, sizeof settings, "DB_PASSWORD|DB_PASSWORD_FILE=/proc/self/fd/%d", fd);
+    bool loaded = load(settings, &config, error);
+    (void)close(fd);
+    assert_int_equal(loaded, line->kept > 0);
+    content[line->kept] = '\0';
+    if (loaded)
+        assert_string_equal(config.database_password, content);
+    else
+        assert_memory_equal(error, "DB_PASSWORD_FILE must be ", 25);
+}
+
+static void check_both_passwords(void **state) {
+    struct config config;
+    char content[4096], settings[64], error[ERROR_SIZE];
+    int fd = make_file(*state, content);
+    (void)snprintf(settings, sizeof settings, "DB_PASSWORD_FILE=/proc/self/fd/%d", fd);
+    bool loaded = load(settings, &config, error);
+    (void)close(fd);
+    assert_true(loaded);
+    assert_string_equal(config.database_password, "swordfish");
+}
+
+struct address {
+    const char *name, *settings;
+    bool kept;
+};
+
+static const struct address addresses[] = {
+    {"PGHOSTADDR alone", "PGHOSTADDR=192.0.2.1", true},
+    {"PGHOSTADDR with PGHOST", "PGHOSTADDR=192.0.2.1|PGHOST=a", true},
+    {"PGHOSTADDR with an empty DB_HOST", "PGHOSTADDR=192.0.2.1|DB_HOST=", true},
+    {"PGHOSTADDR gives way to DB_HOST", "PGHOSTADDR=192.0.2.1|DB_HOST=a", false},
+};
+
+static void check_address(void **state) {
+    const struct address *line = *state;
+    struct config config;
+    char error[ERROR_SIZE];
+    assert_true(load(line->settings, &config, error));
+    assert_int_equal(getenv("PGHOSTADDR") != NULL, line->kept);
+}
+
+static void check_small_error(void **state) {
+    (void)state;
+    struct config config;
+    char error[ERROR_SIZE];
+    assert_false(load("DB_PORT=abc", &config, error));
+    memset(error, 'x', sizeof error);
+    assert_false(config_load(&config, error, 8));
+    assert_string_equal(error, "DB_PORT");
+    assert_int_equal(error[8], 'x');
+}
+
+int main(void) {
+    const char *output = getenv("CMOCKA_MESSAGE_OUTPUT");
+    (void)strncat(message_output, output ? output : "STDOUT", 16);
+    ADD_CASES(accepted, check_accepted);
+    ADD_CASES(refused, check_refused);
+    ADD_CASES(password_files, check_password_file);
+    add_case("DB_PASSWORD beats DB_PASSWORD_FILE", check_both_passwords, &password_files[0]);
+    ADD_CASES(addresses, check_address);
+    add_case("an error with little room is cut off", check_small_error, NULL);
+    return run_cases("config");
+}
