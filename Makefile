@@ -22,7 +22,7 @@ PROGRAMS = $(BUILD)/analytics-fcgi $(BUILD)/usage-logger
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: build
 build: ## the two programs, in build/
@@ -73,7 +73,7 @@ sanitized:
 .PHONY: test
 test: ## all tests; the last line is "N passed, N failed"
 	@docker/local/setup build run test
-	@$(MAKE) --no-print-directory --quiet programs sanitized
+	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs
 	@/usr/bin/python3 -m pytest test
 
 .PHONY: lint
@@ -82,8 +82,8 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 	clang-format --dry-run -Werror $(wildcard fcgi/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch])
 	@$(MAKE) --no-print-directory --quiet programs $(BUILD)/sql.h
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	  --suppress=missingIncludeSystem -I$(BUILD) -Ifcgi -DVERSION='""' fcgi
-	clang-tidy --quiet fcgi/*.c -- -std=c17 -D_GNU_SOURCE -DVERSION='""' -I$(BUILD) -Ifcgi \
+	  --suppress=missingIncludeSystem -I$(BUILD) -Ifcgi -DVERSION='""' fcgi test/unit test/fuzz
+	clang-tidy --quiet fcgi/*.c test/unit/*.c test/fuzz/*.c -- -std=c17 -D_GNU_SOURCE -DVERSION='""' -I$(BUILD) -Ifcgi \
 	  -I$$(pg_config --includedir)
 	shellcheck docker/local/* .ci/run
 	yamllint --strict .
@@ -96,6 +96,8 @@ migrate: ## bring schema analytics up to date in the database named by DB_*
 	@$(MAKE) --no-print-directory --quiet programs
 	@$(BUILD)/analytics-fcgi --check
 	@docker/local/migrate
+
+include test/unit.mk
 
 -include $(wildcard $(BUILD)/*.d)
 

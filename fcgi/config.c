@@ -1,17 +1,21 @@
 /* The environment as one table: name, default, bounds, and where the value goes. */
 #include "config.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { PASSWORD_WAIT_MS = 500 };
 
 struct variable {
     const char *name;
-    const char *other_name;    /* read when the first is not set */
-    const char *libpq_name;    /* libpq's own, which stands when ours is not set */
-    const char *default_value; /* NULL: required */
+    const char *other_name;     /* read when the first is not set */
+    const char *libpq_names[3]; /* libpq's own: where one is set and ours is not, libpq decides */
+    const char *default_value;  /* NULL: required */
     bool (*parse)(const struct variable *variable, const char *text, struct config *config);
     size_t offset;     /* of the member that takes the value */
     long low, high;    /* bounds of a number */
@@ -69,47 +73,136 @@ static bool parse_level(const struct variable *variable, const char *text, struc
 static bool parse_password_file(const struct variable *variable, const char *path,
                                 struct config *config) {
     char *password = config->password_from_file;
-    FILE *file = fopen(path, "re");
-    if (!file)
+    size_t length = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct pollfd ready = {.fd = file, .events = POLLIN};
+    ssize_t count = file < 0 ? -1 : 1;
+    /* It may be a pipe, even one that nobody writes to. */
+    while (count > 0 && length < sizeof config->password_from_file) {
+        count = poll(&ready, 1, PASSWORD_WAIT_MS) == 1
+                    ? read(file, password + length, sizeof config->password_from_file - length)
+                    : -1;
+        length += count > 0 ? (size_t)count : 0;
+    }
+    if (file >= 0)
+        (void)close(file);
+    size_t line = 0;
+    while (line < length && !strchr("\r\n", password[line]))
+        line++;
+    if (count < 0 || line == 0 || line == sizeof config->password_from_file)
         return false;
-    size_t length = fread(password, 1, sizeof config->password_from_file - 1, file);
-    bool whole = feof(file) && !ferror(file);
-    (void)fclose(file);
-    password[length] = '\0';
-    password[strcspn(password, "\r\n")] = '\0';
-    return whole && *password && parse_text(variable, password, config);
+    password[line] = '\0';
+    return parse_text(variable, password, config);
 }
 
 #define PLACE(member) offsetof(struct config, member)
 
 static const struct variable variables[] = {
-    {"DB_USERNAME", "DB_USER", NULL, NULL, parse_text, PLACE(database_user), 0, 0,
+    {"DB_USERNAME",
+     "DB_USER",
+     {NULL},
+     NULL,
+     parse_text,
+     PLACE(database_user),
+     0,
+     0,
      "set: the role that reads the reports (DB_USER will do too)"},
-    {"DB_PASSWORD_FILE", NULL, NULL, "", parse_password_file, PLACE(database_password), 0, 0,
+    {"DB_PASSWORD_FILE",
+     NULL,
+     {NULL},
+     "",
+     parse_password_file,
+     PLACE(database_password),
+     0,
+     0,
      "a readable file whose first line is the password, 1 to 1022 bytes"},
-    {"DB_PASSWORD", NULL, NULL, NULL, parse_text, PLACE(database_password), 0, 0,
+    {"DB_PASSWORD",
+     NULL,
+     {NULL},
+     NULL,
+     parse_text,
+     PLACE(database_password),
+     0,
+     0,
      "set: the role's password (or DB_PASSWORD_FILE, a file that holds it)"},
-    {"DB_HOST", NULL, "PGHOST", "127.0.0.1", parse_text, PLACE(database_host), 0, 0,
+    {"DB_HOST",
+     NULL,
+     {"PGHOST", "PGHOSTADDR", "PGSERVICE"},
+     "127.0.0.1",
+     parse_text,
+     PLACE(database_host),
+     0,
+     0,
      "a host name, an address or a socket's folder, or a list of them"},
-    {"DB_PORT", NULL, "PGPORT", "5432", parse_ports, PLACE(database_port), 1, 65535,
+    {"DB_PORT",
+     NULL,
+     {"PGPORT", "PGSERVICE"},
+     "5432",
+     parse_ports,
+     PLACE(database_port),
+     1,
+     65535,
      "a port from 1 to 65535, or a list of them with commas"},
-    {"DB_NAME", NULL, "PGDATABASE", "postgres", parse_text, PLACE(database_name), 0, 0,
+    {"DB_NAME",
+     NULL,
+     {"PGDATABASE", "PGSERVICE"},
+     "postgres",
+     parse_text,
+     PLACE(database_name),
+     0,
+     0,
      "the name of a database"},
-    {"APP_PORT", NULL, NULL, "5153", parse_number, PLACE(app_port), 1, 65535,
+    {"APP_PORT",
+     NULL,
+     {NULL},
+     "5153",
+     parse_number,
+     PLACE(app_port),
+     1,
+     65535,
      "a port from 1 to 65535"},
-    {"FCGI_WORKERS", NULL, NULL, "4", parse_number, PLACE(workers), 1, 256,
+    {"FCGI_WORKERS",
+     NULL,
+     {NULL},
+     "4",
+     parse_number,
+     PLACE(workers),
+     1,
+     256,
      "a number of report workers from 1 to 256"},
-    {"STATEMENT_TIMEOUT_MS", NULL, NULL, "5000", parse_number, PLACE(statement_timeout_ms), 100,
-     60000, "a number of milliseconds from 100 to 60000"},
-    {"LOG_LEVEL", NULL, NULL, "info", parse_level, PLACE(log_level), 0, 0,
+    {"STATEMENT_TIMEOUT_MS",
+     NULL,
+     {NULL},
+     "5000",
+     parse_number,
+     PLACE(statement_timeout_ms),
+     100,
+     60000,
+     "a number of milliseconds from 100 to 60000"},
+    {"LOG_LEVEL",
+     NULL,
+     {NULL},
+     "info",
+     parse_level,
+     PLACE(log_level),
+     0,
+     0,
      "debug, info, warning or error"},
 };
+
+static bool is_left_to_libpq(const struct variable *variable) {
+    for (size_t i = 0; i < 3; i++) {
+        if (read_variable(variable->libpq_names[i]))
+            return true;
+    }
+    return false;
+}
 
 static bool load(const struct variable *variable, struct config *config) {
     const char *text = read_variable(variable->name);
     if (!text)
         text = read_variable(variable->other_name);
-    if (!text && read_variable(variable->libpq_name))
+    if (!text && is_left_to_libpq(variable))
         return true;
     if (!text && variable->offset == PLACE(database_password) && config->database_password)
         return true;
@@ -120,12 +213,28 @@ static bool load(const struct variable *variable, struct config *config) {
     return *text == '\0' || variable->parse(variable, text, config);
 }
 
+static size_t count_items(const char *list) {
+    size_t count = 1;
+    for (; *list; list++)
+        count += *list == ',';
+    return count;
+}
+
 bool config_load(struct config *config, char *error, size_t error_size) {
     *config = (struct config){0};
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
         if (!load(&variables[i], config)) {
             (void)snprintf(error, error_size, "%s must be %s", variables[i].name,
                            variables[i].wants);
+            return false;
+        }
+    }
+    /* Where libpq knows the hosts it also counts the ports (libpq, "Specifying Multiple Hosts"). */
+    if (config->database_host && config->database_port) {
+        size_t ports = count_items(config->database_port);
+        if (ports > 1 && ports != count_items(config->database_host)) {
+            (void)snprintf(error, error_size,
+                           "DB_PORT must be one port, or one for each of DB_HOST");
             return false;
         }
     }

@@ -120,6 +120,7 @@ static bool wait_for(const PGconn *connection, short events, int64_t deadline) {
 /* The next result of what was sent, or NULL after the last. */
 static enum status await_result(struct db *db, int64_t deadline, PGresult **result) {
     PGconn *connection = db->connection;
+    *result = NULL;
     for (;;) {
         int unsent = PQflush(connection);
         if (unsent < 0)
@@ -154,27 +155,30 @@ static enum status await_end(struct db *db, int64_t deadline) {
     }
 }
 
-/* What libpq says of a connection that failed, without the names it quotes (hosts, roles, files).
- * With several hosts there is a line for each; the last one speaks. */
+/* What libpq says of a connection that failed, without the names it quotes (hosts, roles, files)
+ * and without an SQLSTATE's severity. With several hosts there is a line for each, and hints below
+ * some; the last line that is no hint speaks. */
 static void describe_failure(const char *message, char text[REASON_SIZE]) {
-    const char *start = "", *end = "";
-    for (const char *line = message; *line;
-         line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != '\0')) {
-        const char *line_end = line + strcspn(line, "\n");
-        if (*line == '\t' || line == line_end)
-            continue; /* a hint below the message */
-        start = line;
-        end = line_end;
-        for (const char *colon = line; (colon = strstr(colon, ": ")) && colon < end; colon++)
-            start = colon + 2;
+    const char *line = "";
+    for (const char *next = message; *next; next += strspn(next, "\n")) {
+        if (*next != '\t')
+            line = next;
+        next += strcspn(next, "\n");
     }
+    const char *end = line + strcspn(line, "\n");
+    const char *server = strstr(line, "failed: "); /* 'connection to server at "…" failed: ' */
+    if (server && server < end)
+        line = server + strlen("failed: ");
+    const char *severity = strstr(line, ":  ");
+    if (severity && severity < end)
+        line = severity + strlen(":  ");
     size_t length = 0;
     bool quoted = false;
-    for (; start < end && length < REASON_SIZE - 1; start++) {
-        if (*start == '"')
+    for (; line < end && length < REASON_SIZE - 1; line++) {
+        if (*line == '"')
             quoted = !quoted;
-        if ((!quoted || *start == '"') && !(length == 0 && *start == ' '))
-            text[length++] = *start;
+        if (!quoted || *line == '"')
+            text[length++] = *line;
     }
     text[length] = '\0';
 }
@@ -420,10 +424,12 @@ enum status db_read_validator(struct db *db, int64_t deadline, char validator[DB
     if (status != STATUS_OK)
         return status;
     status = db_next_row(db, deadline, &row);
-    if (row)
+    if (status == STATUS_OK && (!row || !row->cells[0].text))
+        status = fail(db, STATUS_INTERNAL_ERROR, "", "the database gave no validator");
+    if (status == STATUS_OK) {
         (void)snprintf(validator, DB_VALIDATOR_SIZE, "%s %s", db->identity, row->cells[0].text);
-    while (status == STATUS_OK && row)
-        status = db_next_row(db, deadline, &row);
+        status = db_next_row(db, deadline, &row); /* there is no second one */
+    }
     db_end(db);
     return status;
 }

@@ -185,8 +185,8 @@ static int64_t read_waited(void) {
     const char *stamp = parameter("REQUEST_MSEC");
     if (!stamp)
         return 0;
-    int64_t waited = clock_milliseconds(CLOCK_REALTIME) - (int64_t)(strtod(stamp, NULL) * 1000);
-    return waited < 0 || waited > WAITED_MS_MAX ? 0 : waited;
+    double waited = (double)clock_milliseconds(CLOCK_REALTIME) - strtod(stamp, NULL) * 1000;
+    return waited > 0 && waited < WAITED_MS_MAX ? (int64_t)waited : 0; /* and 0 for no number */
 }
 
 struct request *http_accept(void) {
@@ -277,8 +277,7 @@ void http_start_body(struct request *request, const char *content_type, const ch
     (void)snprintf(connection.tag, sizeof connection.tag, "%s", tag);
 }
 
-/* The body has outgrown the buffer: from here on it is streamed, or, where it may not be, counted.
- */
+/* The body has outgrown the buffer: from here on it is streamed or, where it may not be, counted. */
 static bool start_stream(struct request *request) {
     if (request->method == HTTP_HEAD || (!connection.streamable && !connection.has_length)) {
         connection.stage = STAGE_COUNTING;

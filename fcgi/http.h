@@ -38,8 +38,7 @@ bool http_is_cgi(void);
  * has come for a second, or, as CGI, after the one request. */
 struct request *http_accept(void);
 
-/* Sends what is left of the answer and closes the connection. False when it did not go out whole.
- */
+/* Sends the rest of the answer and closes the connection. False when it did not go out whole. */
 bool http_finish(void);
 
 /* An answer with a body begins here. The tag, if not empty, is the ETag's text without quotes. */

@@ -7,26 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static _Noreturn void end_out_of_memory(void) {
+    static const char line[] = "{\"level\":\"error\",\"event\":\"out_of_memory\"}\n";
+    (void)fputs(line, stderr);
+    exit(EXIT_FAILURE);
+}
+
 static struct json_object *check_allocated(struct json_object *value) {
-    if (!value) {
-        static const char line[] = "{\"level\":\"error\",\"event\":\"out_of_memory\"}\n";
-        (void)fputs(line, stderr);
-        exit(EXIT_FAILURE);
-    }
+    if (!value)
+        end_out_of_memory();
     return value;
-}
-
-static void add(struct json_object *object, const char *key, struct json_object *value) {
-    if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) != 0)
-        (void)check_allocated(NULL);
-}
-
-struct json_object *json_create(void) {
-    return check_allocated(json_object_new_object());
-}
-
-void json_add_string(struct json_object *object, const char *key, const char *value) {
-    json_add_string_of(object, key, value, strlen(value));
 }
 
 /* The length of the UTF-8 sequence that text starts with, 0 where it is none (RFC 3629, 4). */
@@ -52,23 +42,45 @@ static size_t valid_prefix(const char *text, size_t length) {
     return valid;
 }
 
+/* JSON is UTF-8: bytes from outside that are not are shown as question marks. NULL when all are. */
+static char *repair(const char *text, size_t length) {
+    size_t valid = valid_prefix(text, length);
+    if (valid == length)
+        return NULL;
+    char *repaired = malloc(length + 1);
+    if (!repaired)
+        end_out_of_memory();
+    memcpy(repaired, text, length);
+    repaired[length] = '\0';
+    for (; valid < length; valid += valid_prefix(repaired + valid, length - valid))
+        repaired[valid] = '?';
+    return repaired;
+}
+
+static void add(struct json_object *object, const char *key, struct json_object *value) {
+    char *repaired = repair(key, strlen(key));
+    if (json_object_object_add_ex(object, repaired ? repaired : key, value,
+                                  JSON_C_OBJECT_ADD_KEY_IS_NEW) != 0)
+        end_out_of_memory();
+    free(repaired);
+}
+
+struct json_object *json_create(void) {
+    return check_allocated(json_object_new_object());
+}
+
+void json_add_string(struct json_object *object, const char *key, const char *value) {
+    if (object)
+        json_add_string_of(object, key, value, strlen(value));
+}
+
 void json_add_string_of(struct json_object *object, const char *key, const char *value,
                         size_t length) {
     if (!object)
         return;
-    size_t valid = valid_prefix(value, length);
-    if (valid == length) {
-        add(object, key, check_allocated(json_object_new_string_len(value, (int)length)));
-        return;
-    }
-    /* JSON is UTF-8: bytes from outside that are not are shown as question marks. */
-    char *repaired = malloc(length);
-    if (!repaired)
-        (void)check_allocated(NULL);
-    memcpy(repaired, value, length);
-    for (; valid < length; valid += valid_prefix(repaired + valid, length - valid))
-        repaired[valid] = '?';
-    add(object, key, check_allocated(json_object_new_string_len(repaired, (int)length)));
+    char *repaired = repair(value, length);
+    const char *text = repaired ? repaired : value;
+    add(object, key, check_allocated(json_object_new_string_len(text, (int)length)));
     free(repaired);
 }
 
@@ -101,7 +113,7 @@ const char *json_text(struct json_object *object, size_t *length) {
     const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
     const char *text = json_object_to_json_string_length(object, flags, length);
     if (!text)
-        (void)check_allocated(NULL);
+        end_out_of_memory();
     return text;
 }
 

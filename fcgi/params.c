@@ -41,7 +41,7 @@ static void list_allowed(const char *const *allowed, char *out, size_t size) {
 
 static enum status refuse(struct params *params, const char *what, const char *shown,
                           size_t shown_length, const char *const *allowed) {
-    char names[PARAMS_ERROR_SIZE / 2], safe[SHOWN_MAX + 1];
+    char names[PARAMS_ERROR_SIZE - 128], safe[SHOWN_MAX + 1];
     size_t length = shown_length < SHOWN_MAX ? shown_length : SHOWN_MAX;
     for (size_t i = 0; i < length; i++) {
         bool printable = shown[i] > ' ' && shown[i] < 0x7f && shown[i] != '"';

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-enum { PARAMS_MAX = 16, PARAMS_TEXT_SIZE = 1024, PARAMS_ERROR_SIZE = 256 };
+enum { PARAMS_MAX = 16, PARAMS_TEXT_SIZE = 1024, PARAMS_ERROR_SIZE = 512 };
 
 /* Decoded parameters in the order sent; the texts lie in the structure itself. */
 struct params {

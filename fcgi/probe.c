@@ -1,5 +1,4 @@
-/* Probes with bounded cost: however often readiness is asked, the database is asked once a second.
- */
+/* Probes of bounded cost: however often readiness is asked, the database is asked once a second. */
 #include "probe.h"
 
 #include "db.h"

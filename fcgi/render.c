@@ -1,10 +1,10 @@
-/* Each row becomes a json-c object, is written and released: memory does not grow with the answer.
- */
+/* Each row becomes a json-c object that is written and released: memory stays flat. */
 #include "render.h"
 
 #include "http.h"
 #include "json.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,9 @@ bool render_begin(struct render *render, struct request *request, enum render_sh
 size_t render_timestamp(const char *text, size_t length, char *out, size_t size) {
     const char *point = memchr(text, '.', length);
     size_t whole = point ? (size_t)(point - text) : length;
-    size_t digits = point ? strspn(point + 1, "0123456789") : 0;
+    size_t digits = 0;
+    while (point && whole + 1 + digits < length && isdigit((unsigned char)point[1 + digits]))
+        digits++;
     if (!point || digits > FRACTION_DIGITS || length + FRACTION_DIGITS + 1 > size) {
         size_t copied = length < size ? length : size - 1;
         memcpy(out, text, copied);

@@ -42,6 +42,7 @@ static const struct sqlstate_row sqlstates[] = {
     {"26000", STATUS_UNAVAILABLE, true, NULL}, /* our prepared statement is gone */
     {"28", STATUS_UNAVAILABLE, false, "the database refused user name or password"},
     {"3D000", STATUS_UNAVAILABLE, false, "the database named by DB_NAME does not exist"},
+    {"40", STATUS_UNAVAILABLE, false, NULL}, /* on a standby: what we read was vacuumed away */
     {"53", STATUS_UNAVAILABLE, false, NULL},
     {"42501", STATUS_UNAVAILABLE, false, NULL},
     {"3F", STATUS_UNAVAILABLE, false, NULL},
