@@ -15,7 +15,7 @@ COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -f
 LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
 
 COMMON  := config db json log options status
-WORKER  := $(COMMON) http main params probe render report route
+WORKER  := $(COMMON) http main migrate params probe render report route
 LOGGER  := $(COMMON) http_client usage_logger
 objects  = $(patsubst %,$(BUILD)/%.o,$(1))
 PROGRAMS = $(BUILD)/analytics-fcgi $(BUILD)/usage-logger
@@ -94,8 +94,7 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 migrate: ## bring schema analytics up to date in the database named by DB_*
 	@docker/local/setup build run
 	@$(MAKE) --no-print-directory --quiet programs
-	@$(BUILD)/analytics-fcgi --check
-	@docker/local/migrate
+	@$(BUILD)/analytics-fcgi --migrate
 
 include test/unit.mk
 

@@ -13,9 +13,10 @@ enum { PASSWORD_WAIT_MS = 500 };
 
 struct variable {
     const char *name;
-    const char *other_name;     /* read when the first is not set */
-    const char *libpq_names[3]; /* libpq's own: where one is set and ours is not, libpq decides */
-    const char *default_value;  /* NULL: required */
+    const char *other_name; /* read when the first is not set */
+    const char *const
+        *libpq_names;          /* libpq's own: where one is set and ours is not, libpq decides */
+    const char *default_value; /* NULL: required */
     bool (*parse)(const struct variable *variable, const char *text, struct config *config);
     size_t offset;     /* of the member that takes the value */
     long low, high;    /* bounds of a number */
@@ -95,107 +96,44 @@ static bool parse_password_file(const struct variable *variable, const char *pat
     return parse_text(variable, password, config);
 }
 
-#define PLACE(member) offsetof(struct config, member)
+#define TEXT(member)                parse_text, offsetof(struct config, member), 0, 0
+#define PASSWORD_FILE(member)       parse_password_file, offsetof(struct config, member), 0, 0
+#define PORTS(member)               parse_ports, offsetof(struct config, member), 1, 65535
+#define NUMBER(member, lowest, top) parse_number, offsetof(struct config, member), lowest, top
+#define LEVEL(member)               parse_level, offsetof(struct config, member), 0, 0
+
+static const char *const libpq_host[] = {"PGHOST", "PGHOSTADDR", "PGSERVICE", NULL};
+static const char *const libpq_port[] = {"PGPORT", "PGSERVICE", NULL};
+static const char *const libpq_name[] = {"PGDATABASE", "PGSERVICE", NULL};
+static const char *const none[] = {NULL};
 
 static const struct variable variables[] = {
-    {"DB_USERNAME",
-     "DB_USER",
-     {NULL},
-     NULL,
-     parse_text,
-     PLACE(database_user),
-     0,
-     0,
+    {"DB_USERNAME", "DB_USER", none, NULL, TEXT(database_user),
      "set: the role that reads the reports (DB_USER will do too)"},
-    {"DB_PASSWORD_FILE",
-     NULL,
-     {NULL},
-     "",
-     parse_password_file,
-     PLACE(database_password),
-     0,
-     0,
+    {"DB_PASSWORD_FILE", NULL, none, "", PASSWORD_FILE(database_password),
      "a readable file whose first line is the password, 1 to 1022 bytes"},
-    {"DB_PASSWORD",
-     NULL,
-     {NULL},
-     NULL,
-     parse_text,
-     PLACE(database_password),
-     0,
-     0,
+    {"DB_PASSWORD", NULL, none, NULL, TEXT(database_password),
      "set: the role's password (or DB_PASSWORD_FILE, a file that holds it)"},
-    {"DB_HOST",
-     NULL,
-     {"PGHOST", "PGHOSTADDR", "PGSERVICE"},
-     "127.0.0.1",
-     parse_text,
-     PLACE(database_host),
-     0,
-     0,
+    {"DB_HOST", NULL, libpq_host, "127.0.0.1", TEXT(database_host),
      "a host name, an address or a socket's folder, or a list of them"},
-    {"DB_PORT",
-     NULL,
-     {"PGPORT", "PGSERVICE"},
-     "5432",
-     parse_ports,
-     PLACE(database_port),
-     1,
-     65535,
+    {"DB_PORT", NULL, libpq_port, "5432", PORTS(database_port),
      "a port from 1 to 65535, or a list of them with commas"},
-    {"DB_NAME",
-     NULL,
-     {"PGDATABASE", "PGSERVICE"},
-     "postgres",
-     parse_text,
-     PLACE(database_name),
-     0,
-     0,
-     "the name of a database"},
-    {"APP_PORT",
-     NULL,
-     {NULL},
-     "5153",
-     parse_number,
-     PLACE(app_port),
-     1,
-     65535,
-     "a port from 1 to 65535"},
-    {"FCGI_WORKERS",
-     NULL,
-     {NULL},
-     "4",
-     parse_number,
-     PLACE(workers),
-     1,
-     256,
+    {"DB_NAME", NULL, libpq_name, "postgres", TEXT(database_name), "the name of a database"},
+    {"MIGRATE_USERNAME", NULL, none, "", TEXT(migrate_user), "the role that prepares the database"},
+    {"MIGRATE_PASSWORD", NULL, none, "", TEXT(migrate_password), "that role's password"},
+    {"APP_PORT", NULL, none, "5153", NUMBER(app_port, 1, 65535), "a port from 1 to 65535"},
+    {"FCGI_WORKERS", NULL, none, "4", NUMBER(workers, 1, 256),
      "a number of report workers from 1 to 256"},
-    {"STATEMENT_TIMEOUT_MS",
-     NULL,
-     {NULL},
-     "5000",
-     parse_number,
-     PLACE(statement_timeout_ms),
-     100,
-     60000,
+    {"STATEMENT_TIMEOUT_MS", NULL, none, "5000", NUMBER(statement_timeout_ms, 100, 60000),
      "a number of milliseconds from 100 to 60000"},
-    {"LOG_LEVEL",
-     NULL,
-     {NULL},
-     "info",
-     parse_level,
-     PLACE(log_level),
-     0,
-     0,
-     "debug, info, warning or error"},
+    {"LOG_LEVEL", NULL, none, "info", LEVEL(log_level), "debug, info, warning or error"},
 };
 
 static bool is_left_to_libpq(const struct variable *variable) {
-    for (size_t i = 0; i < 3; i++) {
-        if (read_variable(variable->libpq_names[i]))
-            return true;
-    }
-    return false;
+    const char *const *name = variable->libpq_names;
+    while (*name && !read_variable(*name))
+        name++;
+    return *name != NULL;
 }
 
 static bool load(const struct variable *variable, struct config *config) {
@@ -204,7 +142,8 @@ static bool load(const struct variable *variable, struct config *config) {
         text = read_variable(variable->other_name);
     if (!text && is_left_to_libpq(variable))
         return true;
-    if (!text && variable->offset == PLACE(database_password) && config->database_password)
+    if (!text && variable->offset == offsetof(struct config, database_password) &&
+        config->database_password)
         return true;
     if (!text)
         text = variable->default_value;

@@ -11,14 +11,16 @@ enum { CONFIG_EXIT_STATUS = 78 }; /* EX_CONFIG of sysexits.h */
 struct config {
     const char *database_user;
     const char *database_password;
-    const char *database_host; /* NULL: libpq's own variables decide */
-    const char *database_port; /* likewise */
-    const char *database_name; /* likewise */
+    const char *database_host;    /* NULL: libpq's own variables decide */
+    const char *database_port;    /* likewise */
+    const char *database_name;    /* likewise */
+    const char *migrate_user;     /* NULL: database_user */
+    const char *migrate_password; /* NULL: database_password */
     long app_port;
     long workers;
     long statement_timeout_ms;
     long log_level; /* an enum log_level */
-    char password_from_file[1024];
+    char password_from_file[1022 + 1];
 };
 
 /* Reads and checks every variable. False with a line in error that names the first variable that

@@ -95,6 +95,10 @@ bool http_is_cgi(void) {
     return is_cgi;
 }
 
+bool http_is_stopping(void) {
+    return stopping;
+}
+
 /* The next connection, or -1 when the worker is to end. */
 static int accept_connection(void) {
     for (;;) {
@@ -277,7 +281,8 @@ void http_start_body(struct request *request, const char *content_type, const ch
     (void)snprintf(connection.tag, sizeof connection.tag, "%s", tag);
 }
 
-/* The body has outgrown the buffer: from here on it is streamed or, where it may not be, counted. */
+/* The body has outgrown the buffer: from here on it is streamed or, where it may not be, counted.
+ */
 static bool start_stream(struct request *request) {
     if (request->method == HTTP_HEAD || (!connection.streamable && !connection.has_length)) {
         connection.stage = STAGE_COUNTING;

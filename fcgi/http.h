@@ -38,6 +38,9 @@ bool http_is_cgi(void);
  * has come for a second, or, as CGI, after the one request. */
 struct request *http_accept(void);
 
+/* Whether this process was told to end, and only takes what is still coming. */
+bool http_is_stopping(void);
+
 /* Sends the rest of the answer and closes the connection. False when it did not go out whole. */
 bool http_finish(void);
 

@@ -4,6 +4,7 @@
 #include "deadline.h"
 #include "http.h"
 #include "log.h"
+#include "migrate.h"
 #include "options.h"
 #include "probe.h"
 #include "report.h"
@@ -19,20 +20,26 @@
 enum { FIRST_CONNECT_MS = 1000 };
 
 static const char help[] =
-    "usage: analytics-fcgi [--probe | --check | --help | --version]\n"
+    "usage: analytics-fcgi [--probe | --check | --migrate | --help | --version]\n"
     "Answers reports over FastCGI on a socket at standard input, as spawn-fcgi passes it, or one\n"
     "request as a plain CGI program:\n"
     "  REQUEST_METHOD=GET PATH_INFO=/api/reports/daily_usage analytics-fcgi\n"
-    "  --probe  answer /health_check and /readiness_check only\n"
-    "  --check  check the configuration in the environment, and end\n";
+    "  --probe    answer /health_check and /readiness_check only\n"
+    "  --check    check the configuration in the environment, and end\n"
+    "  --migrate  bring the database up to date by sql/migrate.sql, and end\n";
+
+static const char *const options[] = {"--probe", "--check", "--migrate", NULL};
 
 int main(int argc, char **argv) {
     struct config config;
-    const char *option =
-        options_read(argc, argv, help, (const char *[]){"--probe", "--check", NULL});
+    const char *option = options_read(argc, argv, help, options);
     options_load_config(&config);
     if (option && strcmp(option, "--check") == 0)
         return EXIT_SUCCESS;
+    if (option && strcmp(option, "--migrate") == 0) {
+        migrate_exec(&config);
+        return EXIT_FAILURE;
+    }
     if (!http_open()) {
         (void)fputs(help, stderr);
         return EXIT_FAILURE;

@@ -46,6 +46,10 @@ static void log_change(enum status status, const char *reason) {
 void probe_readiness(struct request *request, struct db *db) {
     static enum status verdict = STATUS_UNAVAILABLE;
     static int64_t valid_until = -1;
+    if (http_is_stopping()) { /* no load balancer shall send more, while the reports go on */
+        http_send_text(request, STATUS_UNAVAILABLE, "failed");
+        return;
+    }
     if (valid_until < 0 || deadline_left(valid_until) == 0) {
         const char *reason;
         enum status status = ask_database(db, &reason);

@@ -168,9 +168,9 @@ class Database:
             env=environment, check=check, capture_output=True, text=True)
 
     def migrate(self, **environment):
-        """Runs docker/local/migrate; returns the finished process."""
+        """Does what `make migrate` does; returns the finished process."""
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_"))}
-        return subprocess.run([ROOT / "docker/local/migrate"], env={**clean, **self.environment(), **environment},
+        return subprocess.run([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env={**clean, **self.environment(), **environment},
                               capture_output=True, text=True, check=False)
 
     def clear(self):
