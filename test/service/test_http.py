@@ -539,7 +539,8 @@ def test_one_connection_serves_many_requests_of_all_kinds(service):
 
 HOST, ROLE, SECRET, NAME = "127.0.0.77", "role_of_leaks", "p4ssword-of-leaks", "database_of_leaks"
 NEVER_LOGGED = ["SELECT ", "FROM public", "GROUP BY", "pg_current_snapshot", HOST, SECRET, PASSWORD]
-NEVER_ANSWERED = [*NEVER_LOGGED, "analytics.", "tokens", "relation", "column", "schema", "42P01", "127.0.0.1", ROLE, NAME]
+NEVER_ANSWERED = [*NEVER_LOGGED, "analytics.", "tokens", "relation", "column", "schema", "42P01", "127.0.0.1",
+                  ROLE, NAME]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,515 @@
+"""Migrations, and life beside the coworking service: what it does to its own tables, by whatever role, succeeds as it
+would without us; reports are then right or 503, never wrong, and right again after `make migrate`."""
+
+import concurrent.futures
+import os
+import subprocess
+import threading
+import time
+
+import law
+import psycopg2
+import psycopg2.errors
+import pytest
+from conftest import make_database, names
+from law import DAILY_USAGE, USER_VISITS
+from postgres import BINARIES, PASSWORD, ROOT, Postgres
+from service import Service
+
+REPORTS = [DAILY_USAGE, USER_VISITS]
+
+# All that a migration could change: each row with the transaction that wrote it.
+CATALOG = """
+SELECT 'schema', oid::text, xmin::text, nspacl::text FROM pg_namespace WHERE nspname IN ('analytics', 'public')
+UNION ALL SELECT 'function', oid::text, xmin::text, proacl::text FROM pg_proc WHERE pronamespace = 'analytics'::regnamespace
+UNION ALL SELECT 'relation', oid::text, xmin::text, relacl::text FROM pg_class
+ WHERE relnamespace IN ('analytics'::regnamespace, 'public'::regnamespace)
+UNION ALL SELECT 'column', attrelid || '.' || attnum, xmin::text, attacl::text FROM pg_attribute
+ WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('analytics'::regnamespace, 'public'::regnamespace))
+UNION ALL SELECT 'role', oid::text, xmin::text, '' FROM pg_authid
+UNION ALL SELECT 'member', roleid || ' ' || member, xmin::text, '' FROM pg_auth_members
+UNION ALL SELECT 'trigger', oid::text, xmin::text, '' FROM pg_trigger
+UNION ALL SELECT 'migration', number::text, xmin::text, name FROM analytics.migrations
+ORDER BY 1, 2"""
+
+# What stands in the way of a change of the coworking service's tables: what depends on them, and triggers.
+IN_THE_WAY = """
+SELECT classid::regclass::text, objid::text, refobjid::text, refobjsubid::text FROM pg_depend
+ WHERE refclassid = 'pg_class'::regclass AND refobjid IN ('public.users'::regclass, 'public.tokens'::regclass)
+UNION ALL SELECT 'trigger', oid::text, tgrelid::text, tgname FROM pg_trigger
+ORDER BY 1, 2, 3, 4"""
+
+
+def create_role(server, rights=""):
+    """A new login role, its name and its password."""
+    role = f"role_{next(names)}"
+    with server.connect("postgres") as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}' {rights}")
+    return role
+
+
+def check_reports(service, database):
+    """Both reports equal the law."""
+    for path in REPORTS:
+        answer = service.get(path)
+        assert (answer.status, answer.body) == (200, law.ANSWERS[path](database))
+
+
+# Migrations
+
+
+def test_a_migration_creates_what_the_reports_need(server):
+    database = server.create_database(next(names))
+    migration = database.migrate()
+    assert (migration.returncode, migration.stderr) == (0, "")
+    assert len(migration.stdout.splitlines()) == 1
+    assert database.execute("SELECT * FROM analytics.daily_usage()") == []
+    assert database.execute("SELECT * FROM analytics.user_visits()") == []
+
+
+def test_a_second_migration_changes_nothing(server):
+    database = make_database(server)
+    before = database.execute(CATALOG)
+    for _ in range(2):
+        migration = database.migrate()
+        assert (migration.returncode, migration.stderr) == (0, "")
+        assert len(migration.stdout.splitlines()) == 1
+    assert database.execute(CATALOG) == before
+    assert len(before) > 20
+
+
+def test_migrations_at_once_in_one_new_cluster():
+    server = Postgres()
+    try:
+        databases = [server.create_database(next(names)) for _ in range(2)]
+        for database in databases:
+            database.user = database.password = create_role(server)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            migrations = list(pool.map(lambda database: database.migrate(MIGRATE_USERNAME="postgres",
+                                                                         MIGRATE_PASSWORD=PASSWORD), databases * 4))
+        assert [(migration.returncode, migration.stderr) for migration in migrations] == [(0, "")] * 8
+        for database in databases:
+            assert database.execute("SELECT number FROM analytics.migrations ORDER BY 1") == [(1,), (2,), (3,)]
+            with database.connect(user=database.user, password=database.password) as reader:
+                assert reader.execute("SELECT * FROM analytics.daily_usage()") == []
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_eight_migrations_at_once(server, round_number):
+    database = server.create_database(f"{next(names)}_{round_number}")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        migrations = list(pool.map(lambda _: database.migrate(), range(8)))
+    assert [(migration.returncode, migration.stderr) for migration in migrations] == [(0, "")] * 8
+    assert database.execute("SELECT number FROM analytics.migrations ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("hardening", [
+    "SELECT 1",
+    "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    "REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC",
+    "ALTER ROLE {role} SET default_transaction_read_only = on",
+    "ALTER ROLE {role} SET search_path = nowhere",
+])
+def test_an_up_to_date_migration_needs_no_rights(server, hardening):
+    database = make_database(server)
+    role = create_role(server)
+    database.execute(hardening.format(database=database.name, role=role))
+    before = database.execute(CATALOG)
+    migration = database.migrate(MIGRATE_USERNAME=role, MIGRATE_PASSWORD=role)
+    assert (migration.returncode, migration.stderr) == (0, "")
+    assert database.execute(CATALOG) == before
+
+
+def test_an_old_release_s_database_is_brought_up_to_date(server):
+    database = make_database(server)
+    database.execute("DROP FUNCTION analytics.daily_usage, analytics.user_visits;"
+                     "DELETE FROM analytics.migrations WHERE number > 1")
+    assert database.migrate().returncode == 0
+    assert database.execute("SELECT count(*) FROM analytics.daily_usage()") == [(3,)]
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE tokens, users", "DROP TABLE tokens", "ALTER TABLE users RENAME TO u"])
+def test_a_database_without_the_tables_is_refused_in_one_line(server, statement):
+    database = server.create_database(next(names))
+    database.execute(statement)
+    migration = database.migrate()
+    assert migration.returncode not in (0, 2)
+    assert len(migration.stderr.splitlines()) == 1
+    assert "public.users or public.tokens is missing" in migration.stderr
+    assert PASSWORD not in migration.stderr + migration.stdout
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'analytics'") == [(0,)]
+
+
+def test_a_migrator_without_rights_fails_and_leaves_nothing(server):
+    database = server.create_database(next(names))
+    role = create_role(server)
+    migration = database.migrate(MIGRATE_USERNAME=role, MIGRATE_PASSWORD=role)
+    assert migration.returncode not in (0, 2)
+    assert "permission denied" in migration.stderr and role not in migration.stdout
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'analytics'") == [(0,)]
+
+
+def test_a_wrong_password_is_named_and_not_shown(server):
+    database = make_database(server)
+    migration = database.migrate(MIGRATE_PASSWORD="n0t-the-one")
+    assert migration.returncode != 0
+    assert "password authentication failed" in migration.stderr
+    assert "n0t-the-one" not in migration.stderr + migration.stdout
+
+
+@pytest.mark.parametrize("reader", ["plain_reader", "Reader With Spaces", 'quo"ted', "o'clock", "DB", "röle"])
+def test_a_migrator_makes_another_role_a_reader(server, reader):
+    database = server.create_database(next(names))
+    quoted = reader.replace('"', '""')
+    database.execute(f"CREATE ROLE \"{quoted}\" LOGIN PASSWORD 'reads'")
+    try:
+        database.user, database.password = reader, "reads"
+        for _ in range(2):
+            migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
+            assert (migration.returncode, migration.stderr) == (0, "")
+        with database.connect(user=reader, password="reads") as connection:
+            assert connection.execute("SELECT * FROM analytics.user_visits()") == []
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                connection.execute("SELECT first_name FROM users")
+    finally:
+        database.execute(f'DROP OWNED BY "{quoted}"; DROP ROLE "{quoted}"')
+
+
+def test_the_tables_owner_can_migrate(server):
+    database = server.create_database(next(names))
+    owner, reader = create_role(server, "CREATEROLE"), create_role(server)
+    database.execute(f"ALTER TABLE users OWNER TO {owner}; ALTER TABLE tokens OWNER TO {owner};"
+                     f"ALTER DATABASE {database.name} OWNER TO {owner}")
+    database.user = database.password = reader
+    migration = database.migrate(MIGRATE_USERNAME=owner, MIGRATE_PASSWORD=owner)
+    assert migration.returncode == 0, migration.stderr
+    with database.connect(user=reader, password=reader) as connection:
+        assert connection.execute("SELECT * FROM analytics.user_visits()") == []
+
+
+def test_the_password_may_come_from_a_file(server, tmp_path):
+    database = make_database(server)
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    migration = database.migrate(DB_PASSWORD="", DB_PASSWORD_FILE=str(tmp_path / "password"))
+    assert (migration.returncode, migration.stderr) == (0, "")
+
+
+def test_nothing_of_ours_depends_on_the_tables(server):
+    database = server.create_database(next(names))
+    before = database.execute(IN_THE_WAY)
+    assert database.migrate().returncode == 0
+    assert database.execute(IN_THE_WAY) == before
+    assert len(before) > 5
+
+
+@pytest.mark.parametrize("function", ["daily_usage", "user_visits"])
+def test_others_may_not_run_the_functions(server, function):
+    database = make_database(server)
+    role = create_role(server)
+    with database.connect(user=role, password=role) as connection:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            connection.execute(f"SELECT * FROM analytics.{function}()")
+
+
+# The coworking service's changes of its own tables
+
+
+@pytest.fixture(scope="module")
+def coworking(server):
+    """A database for one service to stay on, while its tables change beneath it."""
+    database = server.create_database(next(names))
+    database.owner = create_role(server)
+    database.user = database.password = create_role(server)  # the workers' role
+    return database
+
+
+@pytest.fixture(scope="module")
+def coworking_service(programs, coworking):
+    """That service, never restarted."""
+    reset(coworking, "tables owner")
+    running = Service(programs, coworking.environment(), FCGI_WORKERS="2")
+    pid = running.process.pid
+    yield running
+    assert (running.process.pid, running.process.poll()) == (pid, None)
+    running.stop()
+
+
+def migrate(database):
+    """As `make migrate` does it, by a role that may."""
+    migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
+    assert migration.returncode == 0, migration.stderr
+
+
+# A tables' owner may do what it does with its tables; a database's owner may also change schema public.
+ROLES = ["superuser", "database owner", "tables owner"]
+
+RESET = """
+DROP SCHEMA IF EXISTS analytics CASCADE;
+CREATE SCHEMA IF NOT EXISTS public;
+ALTER SCHEMA public OWNER TO pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+DO $body$
+DECLARE
+  name text;
+BEGIN
+  FOR name IN SELECT oid::regclass FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+  LOOP
+    EXECUTE 'DROP TABLE IF EXISTS ' || name || ' CASCADE';
+  END LOOP;
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'coworking_analytics_reader') THEN
+    REVOKE ALL ON SCHEMA public FROM coworking_analytics_reader;
+  END IF;
+END
+$body$;
+REVOKE CREATE ON SCHEMA public FROM {owner};
+ALTER DATABASE {database} OWNER TO postgres"""
+
+
+def reset(database, role, migrated=True):
+    """New tables with the example, owned by the superuser or by a plain role, migrated or as if never migrated."""
+    owner = database.owner
+    database.execute(RESET.format(owner=owner, database=database.name))
+    database.run_file(ROOT / "sql/coworking/tables.sql")
+    database.run_file(ROOT / "test/service/example.sql")
+    if role != "superuser":
+        database.execute(f"ALTER TABLE users OWNER TO {owner}; ALTER TABLE tokens OWNER TO {owner}")
+    if role == "tables owner":
+        database.execute(f"GRANT CREATE ON SCHEMA public TO {owner}")
+    if role == "database owner":
+        database.execute(f"ALTER DATABASE {database.name} OWNER TO {owner}")
+    if migrated:
+        migrate(database)
+
+
+def login(database, role):
+    """How the coworking service connects."""
+    return {} if role == "superuser" else {"user": database.owner, "password": database.owner}
+
+
+def lawful(database, path):
+    """What a report has to answer now; None when the plain query itself fails."""
+    try:
+        return law.ANSWERS[path](database)
+    except psycopg2.errors.ProgrammingError:
+        return None
+
+
+class Readers:
+    """Reads both reports all the while, and remembers every body."""
+
+    def __init__(self, service):
+        self.service = service
+        self.stopping = threading.Event()
+        self.seen = {path: [] for path in REPORTS}
+        self.threads = [threading.Thread(target=self._read, args=(path,), daemon=True) for path in REPORTS]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        self.wait_for_more()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(30)
+
+    def wait_for_more(self):
+        """Until each report has been read in full once more."""
+        counts = {path: len(seen) for path, seen in self.seen.items()}
+        deadline = time.monotonic() + 30
+        while any(len(self.seen[path]) < counts[path] + 2 for path in REPORTS):
+            assert time.monotonic() < deadline, "no answers any more"
+            time.sleep(0.005)
+
+    def _read(self, path):
+        connection = self.service.connect()
+        while not self.stopping.is_set():
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status == 503:
+                body = 503 if response.headers["Retry-After"] and b'"status":503' in body else f"a bad 503: {body}"
+            elif response.status != 200:
+                body = f"status {response.status}: {body}"
+            self.seen[path].append(body)
+        connection.close()
+
+
+def check_after(service, database, seen, allowed):
+    """Right or 503 before the migration, right after it, and nothing else in between."""
+    for path in REPORTS:
+        answer = service.get(path)
+        assert answer.status == 503 and answer.headers["Retry-After"] or answer.body == lawful(database, path)
+    migrate(database)
+    for path in REPORTS:
+        answer = service.get(path)
+        if lawful(database, path) is None:
+            assert answer.status == 503 and answer.headers["Retry-After"]
+        else:
+            assert (answer.status, answer.body) == (200, lawful(database, path))
+    for path in REPORTS:
+        assert set(seen[path]) <= allowed[path], service.events("request", status=500)
+
+
+TABLES = (ROOT / "sql/coworking/tables.sql").read_text()
+USERS, TOKENS = TABLES.split("\n\n")
+ROWS = """
+INSERT INTO users (id, first_name, last_name, joined_at) VALUES (8, 'New', 'User', '2025-01-01 00:00:00.125');
+INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (8, '1', '2025-01-02', '2025-01-02')"""
+
+CHANGES = {
+    "drop and create": ["DROP TABLE tokens", "DROP TABLE users", USERS, TOKENS, ROWS],
+    "drop and create in one transaction": [f"BEGIN; DROP TABLE tokens, users; {TABLES}; {ROWS}; COMMIT"],
+    "drop tokens, create it anew": [f"BEGIN; DROP TABLE tokens; {TOKENS}; COMMIT"],
+    "drop cascade": [f"BEGIN; DROP TABLE users CASCADE; {USERS}; DELETE FROM tokens; {ROWS}; COMMIT"],
+    "drop for good": ["DROP TABLE tokens", "DROP TABLE users", TABLES],
+    "rename and create": [f"BEGIN; ALTER TABLE tokens RENAME TO tokens_old; ALTER INDEX tokens_user_id_token_used_at_idx"
+                          f" RENAME TO old_idx; {TOKENS}; COMMIT"],
+    "rename and back": ["ALTER TABLE tokens RENAME TO t", "ALTER TABLE t RENAME TO tokens"],
+    "swap with a copy": ["BEGIN; CREATE TABLE copy (LIKE tokens); INSERT INTO copy SELECT * FROM tokens WHERE user_id <> 3;"
+                         " DROP TABLE tokens; ALTER TABLE copy RENAME TO tokens; COMMIT"],
+    "a view in its place": ["BEGIN; ALTER TABLE tokens RENAME TO tokens_all; CREATE VIEW tokens AS SELECT * FROM tokens_all"
+                            " WHERE user_id <> 20; COMMIT"],
+    "partitions": ["BEGIN; DROP TABLE tokens; CREATE TABLE tokens (id serial, user_id integer NOT NULL REFERENCES users,"
+                   " token varchar(6) NOT NULL, created_at timestamp DEFAULT now() NOT NULL, used_at timestamp)"
+                   " PARTITION BY RANGE (created_at); CREATE TABLE tokens_1 PARTITION OF tokens DEFAULT;"
+                   " INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (7, '1', '2025-01-02', now()); COMMIT"],
+    "created_at to timestamptz": ["ALTER TABLE tokens ALTER created_at TYPE timestamptz USING created_at AT TIME ZONE 'UTC'"],
+    "used_at to timestamptz": ["ALTER TABLE tokens ALTER used_at TYPE timestamptz USING used_at AT TIME ZONE 'UTC'"],
+    "created_at to date": ["ALTER TABLE tokens ALTER created_at TYPE date"],
+    "joined_at to whole seconds": ["ALTER TABLE users ALTER joined_at TYPE timestamp(0)"],
+    "ids to bigint": ["ALTER TABLE users ALTER id TYPE bigint", "ALTER TABLE tokens ALTER user_id TYPE bigint",
+                      "ALTER TABLE tokens ALTER id TYPE bigint"],
+    "token to text": ["ALTER TABLE tokens ALTER token TYPE text"],
+    "drop column used_at": ["ALTER TABLE tokens DROP COLUMN used_at"],
+    "drop column joined_at": ["ALTER TABLE users DROP COLUMN joined_at"],
+    "drop column is_active": ["ALTER TABLE users DROP COLUMN is_active"],
+    "used_at anew": ["ALTER TABLE tokens DROP COLUMN used_at", "ALTER TABLE tokens ADD COLUMN used_at timestamp",
+                     "UPDATE tokens SET used_at = created_at WHERE user_id = 3"],
+    "created_at anew": ["BEGIN; ALTER TABLE tokens DROP COLUMN created_at; ALTER TABLE tokens"
+                        " ADD COLUMN created_at timestamp DEFAULT '2025-05-05' NOT NULL; COMMIT"],
+    "joined_at anew": ["BEGIN; ALTER TABLE users DROP COLUMN joined_at; ALTER TABLE users"
+                       " ADD COLUMN joined_at timestamp DEFAULT '2025-05-05' NOT NULL; COMMIT"],
+    "used_at renamed and replaced": ["BEGIN; ALTER TABLE tokens RENAME used_at TO redeemed_at; ALTER TABLE tokens"
+                                     " ADD COLUMN used_at timestamp; COMMIT"],
+    "columns in another order": ["BEGIN; ALTER TABLE tokens ADD COLUMN c timestamp; UPDATE tokens SET c = created_at;"
+                                 " ALTER TABLE tokens DROP COLUMN created_at; ALTER TABLE tokens RENAME c TO created_at;"
+                                 " COMMIT"],
+    "more columns and indexes": ["ALTER TABLE tokens ADD COLUMN visits bigint DEFAULT 7",
+                                 "ALTER TABLE users ADD COLUMN user_id integer DEFAULT 7",
+                                 "ALTER TABLE users ADD COLUMN created_at timestamp DEFAULT now()",
+                                 "CREATE INDEX ON tokens (created_at)", "DROP INDEX users_is_active_idx"],
+    "truncate": ["TRUNCATE tokens", "TRUNCATE users CASCADE"],
+    "vacuum full, cluster": ["VACUUM FULL tokens", "CLUSTER users USING users_pkey", "REINDEX TABLE tokens"],
+    "revoke": ["REVOKE ALL ON users, tokens FROM coworking_analytics_reader",
+               "REVOKE ALL (user_id, created_at, used_at) ON tokens FROM coworking_analytics_reader"],
+    "row security": ["ALTER TABLE tokens ENABLE ROW LEVEL SECURITY", "ALTER TABLE tokens DISABLE ROW LEVEL SECURITY"],
+}
+
+
+@pytest.mark.parametrize("role", ["superuser", "tables owner"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_coworking_service_changes_its_tables(coworking, coworking_service, role, change):
+    reset(coworking, role)
+    check_reports(coworking_service, coworking)
+    allowed = {path: {503, lawful(coworking, path)} for path in REPORTS}
+    with coworking.connect(**login(coworking, role)) as connection, Readers(coworking_service) as readers:
+        for statement in CHANGES[change]:
+            connection.execute(statement)
+            for path in REPORTS:
+                allowed[path].add(lawful(coworking, path))
+            readers.wait_for_more()
+    check_after(coworking_service, coworking, readers.seen, allowed)
+
+
+@pytest.mark.parametrize("role", ["superuser", "tables owner"])
+def test_rows_hidden_by_row_security_are_no_shorter_report(coworking, coworking_service, role):
+    reset(coworking, role)
+    with coworking.connect(**login(coworking, role)) as connection:
+        connection.execute("ALTER TABLE tokens ENABLE ROW LEVEL SECURITY")
+    for path in REPORTS:
+        answer = coworking_service.get(path)
+        assert answer.status == 503 or answer.body == law.ANSWERS[path](coworking)
+
+
+def archive(database, program, role, *arguments):
+    """Runs pg_dump or pg_restore as the coworking service would."""
+    user, password = ("postgres", PASSWORD) if role == "superuser" else (database.owner, database.owner)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    return subprocess.run([BINARIES / program, "-h", "127.0.0.1", "-p", str(database.server.port), "-U", user,
+                           "-d", database.name, *map(str, arguments)],
+                          env={**clean, "PGPASSWORD": password}, capture_output=True, text=True, check=False)
+
+
+DUMPS = {"its tables": ["-t", "public.users", "-t", "public.tokens"], "its schema": ["-n", "public"],
+         "the whole database": []}
+
+
+@pytest.mark.parametrize("options", [[], ["--if-exists"], ["--single-transaction"], ["--no-privileges", "--no-owner"]],
+                         ids=" ".join)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("dumped", DUMPS)
+def test_the_coworking_service_restores_a_dump_with_clean(coworking, coworking_service, tmp_path, role, dumped, options):
+    def restore():
+        file = tmp_path / "dump"
+        dump = archive(coworking, "pg_dump", role, "-Fc", "-f", file, *DUMPS[dumped])
+        assert dump.returncode == 0 and not dump.stderr, dump.stderr
+        with coworking.connect(**login(coworking, role)) as connection:
+            connection.execute(ROWS)
+        for path in REPORTS:
+            allowed[path].add(lawful(coworking, path))
+        return archive(coworking, "pg_restore", role, "--clean", *options, file)
+
+    allowed = {path: {503, b"{}\n", None} for path in REPORTS}  # empty: between pg_restore's own transactions
+    reset(coworking, role, migrated=False)
+    expected = restore()
+    reset(coworking, role)
+    check_reports(coworking_service, coworking)
+    for path in REPORTS:
+        allowed[path].add(lawful(coworking, path))
+    with Readers(coworking_service) as readers:
+        restored = restore()
+        readers.wait_for_more()
+    assert (restored.stderr, restored.returncode) == (expected.stderr, expected.returncode)
+    seen = {path: [body for body in seen if "--single-transaction" not in options or body != b"{}\n"]
+            for path, seen in readers.seen.items()}
+    check_after(coworking_service, coworking, seen, allowed)
+
+
+def test_the_owner_dumps_the_whole_database(coworking, tmp_path):
+    reset(coworking, "tables owner")
+    dump = archive(coworking, "pg_dump", "tables owner", "-f", tmp_path / "dump.sql")
+    assert (dump.returncode, dump.stderr) == (0, "")
+    text = (tmp_path / "dump.sql").read_text()
+    assert "COPY public.tokens" in text and "analytics.daily_usage" in text
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+@pytest.mark.parametrize("statement", [
+    "INSERT INTO users (id, first_name, last_name, joined_at) VALUES (9, 'A', 'B', now())",
+    "INSERT INTO tokens (user_id, token) VALUES (3, '1')",
+    "UPDATE tokens SET used_at = now() WHERE used_at IS NULL",
+    "UPDATE tokens SET created_at = created_at - interval '1 day', user_id = 7",
+    "INSERT INTO tokens (id, user_id, token) VALUES (1, 3, '1') ON CONFLICT (id) DO UPDATE SET used_at = now()",
+    "DELETE FROM tokens",
+    "TRUNCATE tokens, users",
+    "ANALYZE tokens",
+    "LOCK TABLE tokens",
+])
+def test_the_owner_s_writes_need_no_right_of_ours(coworking, statement, isolation):
+    reset(coworking, "tables owner")
+    coworking.execute("REVOKE ALL ON SCHEMA analytics FROM PUBLIC; REVOKE ALL ON analytics.migrations FROM PUBLIC")
+    with coworking.connect(user=coworking.owner, password=coworking.owner) as connection:
+        connection.execute(f"BEGIN ISOLATION LEVEL {isolation}; {statement}; COMMIT")
+
+
+def test_copy_needs_no_right_of_ours(coworking, tmp_path):
+    reset(coworking, "tables owner")
+    (tmp_path / "rows").write_text("3\t000009\n7\t000010\n")
+    with coworking.connect(user=coworking.owner, password=coworking.owner) as connection:
+        with open(tmp_path / "rows", encoding="utf-8") as rows, connection.raw.cursor() as cursor:
+            cursor.copy_from(rows, "tokens", columns=("user_id", "token"))
+        assert connection.execute("SELECT count(*) FROM tokens") == [(8,)]
