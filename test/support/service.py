@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 from postgres import ROOT, free_port, is_alive, processes_below, wait_until
 
@@ -36,6 +37,7 @@ class Service:
             [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**clean, "PROGRAMS": str(programs), "APP_PORT": str(self.port),
                  "ASAN_OPTIONS": "detect_leaks=1", **(environment or {}), **variables})
+        self.told = None  # when it was told to end
         self.log, self.errors = [], []
         self.readers = [threading.Thread(target=self._read, args=pair, daemon=True)
                         for pair in ((self.process.stdout, self.log), (self.process.stderr, self.errors))]
@@ -114,6 +116,7 @@ class Service:
         """Ends the service; nothing of it may be left, and no sanitizer may have found anything."""
         pids = processes_below(self.process.pid)
         directory = self.directory() if self.process.poll() is None else None
+        self.told = time.monotonic()
         self.process.send_signal(number)
         self.process.wait(seconds)
         for reader in self.readers:

@@ -1,0 +1,606 @@
+"""What must hold while workers, database and service are killed, stopped and frozen.
+
+Eight connections read reports all the while (support/load.py), and each test says how many requests
+were answered. All deadlines are the contract's.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from load import Batch, Load
+from postgres import ROOT, wait_until
+from processes import cpu_seconds, open_sockets
+
+WORKERS = 4  # FCGI_WORKERS where nothing else is set
+LIMIT_MS = 2000  # STATEMENT_TIMEOUT_MS where a test waits for it
+ENOUGH = 1000  # requests that a test has to get through the service
+
+
+@pytest.fixture(scope="module")
+def fragile(own_server):
+    """A migrated database on a server that tests may break."""
+    database = own_server.create_database("fragile")
+    database.run_file(ROOT / "test/service/example.sql")
+    migration = database.migrate()
+    assert migration.returncode == 0, migration.stderr
+    return database
+
+
+@pytest.fixture
+def state(capsys, programs):
+    """Says what a test measured, where everyone sees it."""
+
+    def say(what, load=None, **figures):
+        requests = f"{len(load.answered())} requests answered: {load.summary()}; " if load else ""
+        measured = ", ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
+                             for name, value in figures.items())
+        with capsys.disabled():
+            print(f"\n  {what} ({programs.name}): {requests}{measured}")
+
+    return say
+
+
+class Probes:
+    """Clients that ask for a probe's path every 50 ms until stopped."""
+
+    def __init__(self, service, path, clients=1):
+        self.service = service
+        self.path = path
+        self.results = []  # (moment of asking, status, seconds)
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self._poll, daemon=True) for _ in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in self.threads), f"{self.path} hangs"
+
+    def _poll(self):
+        while not self.stopping.wait(0.05):
+            asked = time.monotonic()
+            try:
+                status = self.service.get(self.path).status
+            except OSError as error:
+                status = repr(error)
+            self.results.append((asked, status, time.monotonic() - asked))
+
+    def statuses(self, since=0.0, until=float("inf")):
+        """The answers to what was asked and answered between two moments."""
+        return [status for asked, status, seconds in list(self.results)
+                if since <= asked and asked + seconds <= until]
+
+    def slowest(self):
+        """The longest that an answer took."""
+        return max(seconds for _, _, seconds in self.results)
+
+
+def our_pids(service):
+    """All that must live through a fault: nginx, the workers of both pools, their supervisors."""
+    return sorted(service.pids("analytics-fcgi") + service.pids("nginx") + service.pids("multiwatch"))
+
+
+def make_crowd(server, name, users):
+    """A migrated database of so many users with one token each, few of them used."""
+    database = server.create_database(name)
+    # Without the foreign key's check of each row, which takes longer than all the rest.
+    database.execute(f"""
+        SET session_replication_role = replica;
+        INSERT INTO users (first_name, last_name, joined_at)
+        SELECT 'A', 'B', timestamp '2020-01-01' + n * interval '1 minute' FROM generate_series(1, {users}) AS n;
+        INSERT INTO tokens (user_id, token, created_at, used_at)
+        SELECT n, '000000', '2024-03-01', CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, {users}) AS n;
+        ANALYZE users, tokens""")
+    migration = database.migrate()
+    assert migration.returncode == 0, migration.stderr
+    return database
+
+
+def is_open(port):
+    """Whether something listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def backends(connection, database):
+    """How many connections the service's programs have to a database."""
+    return connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
+                              "AND application_name = 'coworking-analytics'", (database.name,))[0][0]
+
+
+def pause_until(moment):
+    """Lets the load go on until a moment of the monotonic clock."""
+    wait_until(lambda: time.monotonic() >= moment, moment - time.monotonic() + 5, "the clock")
+
+
+def assert_all_well(load, moment):
+    """From a moment on every request gets its report."""
+    load.reach(100, 10, since=moment)
+    assert all(outcome.good for outcome in load.since(moment)), load.summary()
+
+
+# Workers
+
+
+def test_every_worker_killed_ten_times(run, fragile, state):
+    service = run(fragile)
+    kills, back = 0, []
+    with fragile.connect() as watcher, Load(service) as load:
+        load.reach(100, 5)
+        started = time.monotonic()
+        for second in range(10):
+            pause_until(started + 0.95 * second)
+            victims = service.workers()
+            for pid in victims:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+            back.append(wait_until(lambda victims=victims: len(set(service.workers()) - set(victims)) == WORKERS,
+                                   5, "all workers"))
+        assert time.monotonic() - started <= 10 and kills == 10 * WORKERS
+        # Each new worker connects at its start; the backends of the dead notice within a second.
+        last = wait_until(lambda: backends(watcher, fragile) == WORKERS + 1, 5, "a connection of each worker")
+        load.reach(ENOUGH, 15)
+        assert_all_well(load, time.monotonic())
+    failed = load.bad()
+    state("kill -9", load, kills=kills, failed=len(failed), slowest=max(o.seconds for o in load.outcomes),
+          workers_back_within=max(back), connected_within=last)
+    assert len(failed) <= kills
+    assert all(o.status == 502 and o.answered for o in failed), failed
+    assert max(o.seconds for o in load.outcomes) <= 5
+
+
+def test_stopped_worker_costs_its_own_request_only(run, fragile, state):
+    service = run(fragile)
+    victim = service.workers()[0]
+    with Load(service) as load:
+        load.reach(100, 5)
+        stopped = time.monotonic()
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            load.reach(ENOUGH, 10, since=stopped)
+            pause_until(stopped + 3)
+            served = len(load.since(stopped))
+        finally:
+            os.kill(victim, signal.SIGCONT)
+        assert_all_well(load, time.monotonic())
+    hurt = [o for o in load.outcomes if not o.good or o.seconds > 1]
+    state("SIGSTOP of a worker", load, served_meanwhile=served, hurt=hurt)
+    assert len(hurt) <= 1 and not [o for o in load.outcomes if not o.answered]
+    assert victim in service.workers()
+
+
+# The database goes away
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_database_stopped_for_ten_seconds(run, own_server, fragile, state, mode):
+    service = run(fragile)
+    pids = our_pids(service)
+    with Probes(service, "/health_check") as health, Probes(service, "/readiness_check") as readiness, \
+            Load(service) as load:
+        load.reach(100, 5)
+        own_server.stop(mode)
+        down = time.monotonic()
+        try:
+            pause_until(down + 10)
+            refusal = service.get("/api/reports/daily_usage")
+        finally:
+            up_again = time.monotonic()
+            own_server.start()
+        returned = time.monotonic()
+        wait_until(service.is_ready, 2, "readiness")
+        ready = time.monotonic() - returned
+        assert_all_well(load, returned + 2)
+    during = [o for o in load.outcomes if o.started >= down and o.ended <= up_again]
+    first_good = min(o.ended for o in load.good() if o.started > down) - returned
+    state(f"database stopped ({mode})", load, slowest=max(o.seconds for o in during), health_slowest=health.slowest(),
+          ready_again=ready, report_again=first_good)
+    assert len(during) >= ENOUGH
+    assert {o.status for o in during} == {503} and max(o.seconds for o in during) <= 1
+    assert {o.status for o in load.outcomes} == {200, 503} and len(load.answered()) == len(load.outcomes)
+    assert refusal.headers["Retry-After"]
+    assert set(health.statuses()) == {200}
+    # A verdict holds for a second.
+    assert set(readiness.statuses(down + 1, up_again)) == {503}
+    assert our_pids(service) == pids
+
+
+@pytest.mark.parametrize("migrated", [True, False], ids=["migrated", "new"])
+def test_database_not_there_at_start(run, own_server, fragile, state, migrated, programs):
+    database = fragile
+    if not migrated:
+        database = own_server.create_database(f"new_{programs.name}")
+        database.run_file(ROOT / "test/service/example.sql")
+    own_server.stop()
+    try:
+        started = time.monotonic()
+        service = run(database)
+        start = time.monotonic() - started
+        pids = our_pids(service)
+        everything = [service.process.pid, *service.pids("")]
+        used, since = cpu_seconds(everything), time.monotonic()
+        pause_until(since + 4)
+        load_of_idling = (cpu_seconds(everything) - used) / (time.monotonic() - since)
+        assert service.get("/health_check").status == 200
+        assert service.get("/readiness_check").status == 503
+        with Load(service) as load:
+            wait_until(lambda: len(load.answered()) >= ENOUGH, 15, "requests")
+        assert {o.status for o in load.outcomes} == {503} and max(o.seconds for o in load.outcomes) <= 1
+        assert our_pids(service) == pids, "a crash loop"
+    finally:
+        own_server.start()
+    returned = time.monotonic()
+    with Load(service) as later:
+        wait_until(service.is_ready, 2, "readiness")
+        ready = time.monotonic() - returned
+        assert_all_well(later, returned + 2)
+    state("database not there at start", load, afterwards=later.summary(), start_took=start, cores_used=load_of_idling,
+          slowest=max(o.seconds for o in load.outcomes), ready_again=ready)
+    assert our_pids(service) == pids
+    assert load_of_idling < 0.25
+
+
+# What is wrong from the start
+
+
+@pytest.mark.parametrize("variable, value", [
+    ("DB_PORT", "abc"), ("FCGI_WORKERS", "0"), ("STATEMENT_TIMEOUT_MS", "1"), ("DB_USERNAME", ""), ("DB_PASSWORD", "")])
+def test_wrong_configuration_ends_with_one_line(run, fragile, variable, value):
+    service = run(fragile, wait=False, **{variable: value})
+    started = time.monotonic()
+    assert service.process.wait(2) == 78
+    took = time.monotonic() - started
+    for reader in service.readers:
+        reader.join(5)
+    lines = [line for line in service.errors + service.log if line.strip()]
+    assert took <= 1 and len(lines) == 1 and variable in lines[0], (took, lines)
+
+
+def drop_tables(database):
+    """Nothing of the coworking service is there."""
+    database.execute("DROP TABLE tokens, users")
+
+
+def change_password(database):
+    """The role's password is no longer the one that the service has."""
+    database.execute(f"DROP ROLE IF EXISTS {database.name}; CREATE ROLE {database.name} LOGIN PASSWORD 'another'")
+    database.user = database.name
+
+
+@pytest.mark.parametrize("trouble, line", [(drop_tables, "tokens"), (change_password, "password")])
+def test_database_that_is_of_no_use(run, own_server, state, programs, trouble, line):
+    database = own_server.create_database(f"{trouble.__name__}_{programs.name}")
+    trouble(database)
+    service = run(database)
+    pids = our_pids(service)
+    everything = [service.process.pid, *service.pids("")]
+    with Load(service) as load:
+        wait_until(lambda: len(load.answered()) >= ENOUGH, 15, "requests")
+    used, since = cpu_seconds(everything), time.monotonic()
+    pause_until(since + 3)
+    cores = (cpu_seconds(everything) - used) / (time.monotonic() - since)
+    said = [text.strip() for text in service.errors + service.log if line in text]
+    state(trouble.__name__, load, cores_used=cores, slowest=max(o.seconds for o in load.outcomes), first_line=said[:1],
+          lines=len(service.log) - len(service.events("request")) - len(service.events("access")))
+    assert {o.status for o in load.outcomes} == {503} and len(load.answered()) == len(load.outcomes)
+    assert max(o.seconds for o in load.outcomes) <= 1
+    assert service.get("/health_check").status == 200 and service.get("/readiness_check").status == 503
+    assert said and not any("another" in text or database.password in text for text in service.errors + service.log)
+    assert our_pids(service) == pids and cores < 0.25
+
+
+# The database does not answer
+
+
+@contextlib.contextmanager
+def frozen(server):
+    """The database accepts and never answers."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@contextlib.contextmanager
+def locked(database):
+    """Someone holds the table."""
+    with database.connect() as someone:
+        someone.execute("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+        yield someone
+
+
+SILENCES = {"frozen": frozen, "locked": locked}
+
+
+@pytest.mark.parametrize("silence", list(SILENCES))
+@pytest.mark.parametrize("connections, limit_ms", [
+    (8, LIMIT_MS),
+    (64, LIMIT_MS),
+    pytest.param(8, 5000, marks=pytest.mark.plain_only(reason="the same with the default limit takes long")),
+])
+def test_database_that_does_not_answer(run, own_server, fragile, state, silence, connections, limit_ms):
+    variables = {} if limit_ms == 5000 else {"STATEMENT_TIMEOUT_MS": str(limit_ms)}
+    service = run(fragile, **variables)
+    limit = limit_ms / 1000
+    pids = our_pids(service)
+    counts = []
+    with Probes(service, "/health_check") as health, Probes(service, "/readiness_check", 8) as readiness, \
+            fragile.connect() as watcher, Load(service, connections) as load:
+        load.reach(100, 5)
+        with SILENCES[silence](own_server if silence == "frozen" else fragile):
+            began = time.monotonic()
+            while time.monotonic() < began + min(2.5 * limit, limit + 3):
+                pause_until(time.monotonic() + 0.1)
+                if silence == "locked":
+                    counts.append(backends(watcher, fragile))
+            over = time.monotonic()
+        back = time.monotonic()
+        assert_all_well(load, back + 2)
+        load.reach(ENOUGH, 15)
+    during = [o for o in load.outcomes if o.started >= began and o.ended <= over]
+    by_status = {status: sum(o.status == status for o in during) for status in (200, 503, 504)}
+    late = [o for o in load.outcomes if o.seconds > limit + 1]
+    recovered = min(o.ended for o in load.good() if o.ended > back) - back
+    state(f"{silence} with {connections} connections, limit {limit:.0f} s", load, during=by_status,
+          slowest=max(o.seconds for o in load.outcomes), health_slowest=health.slowest(), health_checks=len(health.results),
+          readiness_checks=len(readiness.results), recovered=recovered, backends=max(counts, default=None))
+    assert not late, late
+    assert len(load.answered()) == len(load.outcomes)
+    assert len(during) >= connections and by_status[200] == 0
+    assert by_status[504] > 0 and by_status[503] + by_status[504] == len(during)
+    # More wait than there are workers: those behind are turned away, not made to wait another limit.
+    assert by_status[503] > 0
+    assert set(health.statuses()) == {200} and health.slowest() <= 0.5
+    if silence == "locked":
+        assert set(readiness.statuses()) == {200}
+        assert max(counts) <= 2 * WORKERS + 1  # each worker's, the one it gave up, and the probe's
+    else:
+        assert set(readiness.statuses(began + 1.5, over)) == {503}
+    assert our_pids(service) == pids
+
+
+def test_those_behind_a_locked_table_are_turned_away(run, fragile, state):
+    """All workers wait for a lock. What waits behind them is answered when they are: 503."""
+    service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS))
+    limit = LIMIT_MS / 1000
+    with locked(fragile):
+        first = Batch(service, WORKERS)
+        wait_until(lambda: fragile.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] == WORKERS,
+                   1, "workers that wait for the lock")
+        second = Batch(service, 400)
+        first.collect(limit + 2)
+        second.collect(limit + 2)
+    with Load(service) as load:
+        load.reach(ENOUGH, 15)
+    assert not load.bad(), load.summary()
+    state("behind a locked table", load, first=first.statuses(), second=second.statuses(),
+          slowest=max(first.slowest(), second.slowest()))
+    assert first.slowest() <= limit + 1 and second.slowest() <= limit + 1
+    assert first.statuses() == {504: WORKERS}
+    # A worker that is free just before the limit may start on one more, for what is left of it.
+    assert set(second.statuses()) <= {503, 504} and second.statuses().get(504, 0) <= WORKERS
+    refusals = [answer for answer, _ in second.answers if b" 503 " in answer.partition(b"\r\n")[0]]
+    assert all(b"\r\nRetry-After: " in answer for answer in refusals)
+
+
+def test_those_who_waited_too_long_for_a_worker_are_not_served_late(run, fragile, state):
+    """The one worker gets to them when their limit is over, and could serve them then."""
+    service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS), FCGI_WORKERS="1")
+    worker, = service.workers()
+    with Load(service) as load:
+        load.reach(ENOUGH, 15)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        batch = Batch(service, 100)
+        pause_until(time.monotonic() + LIMIT_MS / 1000 + 0.2)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    late = Batch(service, 1).collect(1)
+    batch.collect(1)
+    state("waited too long for a worker", load, statuses=batch.statuses(), slowest=batch.slowest())
+    assert batch.statuses() == {503: 100} and batch.slowest() <= LIMIT_MS / 1000 + 1
+    assert late.statuses() == {200: 1}
+
+
+# Connections that went stale
+
+
+def test_stale_connections_cost_no_request(run, own_server, fragile, state):
+    service = run(fragile)
+    answered = 0
+    terminations = 3
+    with own_server.connect("postgres") as administrator:
+        for _ in range(terminations):
+            with Load(service) as load:
+                load.reach(300, 10)
+            answered += len(load.good())
+            assert not load.bad(), load.summary()
+            ended = administrator.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                          "WHERE datname = %s", (fragile.name,))[0][0]
+            assert ended >= WORKERS, "an idle worker has no connection"
+    for mode in ("fast", "immediate"):
+        with Load(service) as load:
+            load.reach(300, 10)
+        answered += len(load.good())
+        assert not load.bad(), load.summary()
+        own_server.stop(mode)
+        own_server.start()
+        assert service.is_ready()
+    with Load(service) as load:
+        load.reach(300, 10)
+    answered += len(load.good())
+    assert not load.bad(), load.summary()
+    state("stale connections", terminations=terminations, restarts=2, answered=answered, failed=0)
+    assert answered >= ENOUGH
+
+
+# The end of the service
+
+
+def test_end_under_load(run, fragile, state):
+    """What was sent before TERM gets a whole answer. What is sent later may find the door closed
+    (refused, or closed without a single byte: the request was not taken, and a client may send it
+    again), but what does get an answer gets a whole one."""
+    service = run(fragile)
+    with Load(service) as kept, Load(service, 4, headers={"Connection": "close"}) as fresh:
+        kept.reach(ENOUGH, 15)
+        fresh.reach(100, 15)
+        service.stop()
+        gone = time.monotonic() - service.told
+        pause_until(time.monotonic() + 0.2)
+    outcomes = kept.outcomes + fresh.outcomes
+    accepted = [o for o in outcomes if o.sent is not None and o.sent < service.told]
+    later = [o for o in outcomes if o.sent is None or o.sent >= service.told]
+    without_answer = [o for o in later if o.status is None]
+    state("TERM under load", kept, gone_within=gone, accepted=len(accepted), later=len(later),
+          of_those_turned_away=len(without_answer))
+    assert gone <= 10
+    assert all(o.good for o in accepted), [o for o in accepted if not o.good]
+    assert all(o.good for o in later if o.status is not None), [o for o in later if not o.good]
+    closed = ("ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")
+    assert all(o.error.startswith(closed) for o in without_answer), without_answer
+    with pytest.raises(ConnectionRefusedError):
+        service.get("/health_check")
+
+
+@pytest.mark.parametrize("released", [True, False], ids=["served", "timed-out"])
+def test_end_with_many_waiting(run, fragile, state, released):
+    """All workers are busy and many requests are queued behind them when TERM comes."""
+    service = run(fragile)
+    waiting = 100
+    nginx = service.pids("nginx")
+    at_rest = open_sockets(nginx)
+    with Load(service) as load:
+        load.reach(ENOUGH, 15)
+    with locked(fragile) as holder:
+        batch = Batch(service, waiting)
+        # nginx opens a connection to the workers when it has read a request.
+        wait_until(lambda: open_sockets(nginx) >= at_rest + 2 * waiting, 2, "requests that nginx has taken")
+        if released:
+            threading.Timer(1, holder.close).start()
+        service.stop()
+        gone = time.monotonic() - service.told
+        batch.collect(1)
+    state(f"TERM with {waiting} waiting", load, gone_within=gone, answers=batch.statuses())
+    assert gone <= 10
+    assert set(batch.statuses()) <= ({200} if released else {503, 504})
+
+
+# Streams
+
+CROWD = 100_000  # users, whose visits are a stream of some 6 MB
+
+
+@pytest.fixture(scope="session")
+def crowd(server):
+    """A database with so many users that their visits are streamed."""
+    return make_crowd(server, "crowd", CROWD)
+
+
+class Stream:
+    """A large answer, read in two parts."""
+
+    def __init__(self, service, version, headers):
+        self.connection = service.connect()
+        self.connection._http_vsn_str = f"HTTP/{version}"  # pylint: disable=protected-access
+        self.connection.request("GET", "/api/reports/user_visits", headers=headers)
+        self.response = self.connection.getresponse()
+        self.body = self.response.read(1)
+        self.looks_whole = None
+
+    def finish(self):
+        """Reads the rest; notes whether a client would take it for the whole answer."""
+        try:
+            self.body += self.response.read()
+            self.looks_whole = True
+        except http.client.IncompleteRead as cut:
+            self.body += cut.partial
+            self.looks_whole = False
+        except ConnectionError:
+            self.looks_whole = False
+        self.connection.close()
+        return self
+
+
+def kill_worker(worker, _):
+    """The worker dies in mid-answer."""
+    os.kill(worker, signal.SIGKILL)
+
+
+def end_backend(worker, watcher):
+    """The database ends the connection while the worker, which is stopped, has read part of the rows."""
+    watcher.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND state = 'active' AND pid <> pg_backend_pid()")
+    wait_until(lambda: not watcher.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                                           "AND state = 'active' AND pid <> pg_backend_pid()"), 5, "the backend's end")
+    os.kill(worker, signal.SIGCONT)
+
+
+FORMATS = {"plain": ("1.1", {}), "gzip": ("1.1", {"Accept-Encoding": "gzip"}), "HTTP/1.0": ("1.0", {})}
+
+
+def test_end_in_mid_answer(run, crowd, state):
+    """TERM lets a large answer that is under way go on to its end."""
+    service = run(crowd, FCGI_WORKERS="1")
+    with Load(service, paths=("/api/reports/daily_usage",)) as load:
+        load.reach(ENOUGH, 60)
+    whole = Stream(service, "1.1", {}).finish()
+    # The database pauses, not the worker: SIGCONT would interrupt the worker's write.
+    backend, = crowd.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND query LIKE '%analytics.user_visits%' AND pid <> pg_backend_pid()")[0]
+    stream = Stream(service, "1.1", {})
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        ending = threading.Thread(target=service.stop, daemon=True)
+        ending.start()
+        wait_until(lambda: not is_open(service.port), 2, "the closing of the door")
+        pause_until(time.monotonic() + 1)
+        written = len(service.events("request", path="/api/reports/user_visits"))
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    stream.finish()
+    ending.join(11)
+    state("TERM in mid-answer", load, ended=not ending.is_alive(), received=len(stream.body), whole=len(whole.body))
+    assert written == 1, "the worker was through before TERM came"
+    assert not ending.is_alive() and service.process.returncode == 0
+    assert stream.looks_whole and stream.body == whole.body
+
+
+@pytest.mark.parametrize("fault", [kill_worker, end_backend])
+def test_cut_stream_never_looks_whole(run, crowd, state, fault):
+    service = run(crowd, FCGI_WORKERS="1")
+    with crowd.connect() as watcher, Load(service, paths=("/api/reports/daily_usage",)) as load:
+        for name, (version, headers) in FORMATS.items():
+            whole = Stream(service, version, headers).finish()
+            assert whole.looks_whole and len(whole.body) > (500_000 if headers else 5_000_000)
+            tries, cuts = 0, []
+            # A fault that came too late left a whole answer, and says nothing.
+            while len(cuts) < 2 and tries < 20:
+                tries += 1
+                stream = Stream(service, version, headers)
+                worker, = service.workers()
+                os.kill(worker, signal.SIGSTOP)
+                fault(worker, watcher)
+                stream.finish()
+                if stream.looks_whole:
+                    assert stream.body == whole.body, "a cut body looks whole"
+                else:
+                    cuts.append(len(stream.body))
+            assert len(cuts) == 2, "the fault never came in mid-answer"
+            assert all(size < len(whole.body) for size in cuts)
+            state(f"{fault.__name__}, {name}", tries=tries, whole=len(whole.body), cuts=cuts)
+        load.reach(ENOUGH, 60)
+    state(fault.__name__, load)
+    assert not load.bad(), load.summary()
