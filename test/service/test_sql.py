@@ -21,7 +21,8 @@ REPORTS = [DAILY_USAGE, USER_VISITS]
 # All that a migration could change: each row with the transaction that wrote it.
 CATALOG = """
 SELECT 'schema', oid::text, xmin::text, nspacl::text FROM pg_namespace WHERE nspname IN ('analytics', 'public')
-UNION ALL SELECT 'function', oid::text, xmin::text, proacl::text FROM pg_proc WHERE pronamespace = 'analytics'::regnamespace
+UNION ALL SELECT 'function', oid::text, xmin::text, proacl::text FROM pg_proc
+ WHERE pronamespace = 'analytics'::regnamespace
 UNION ALL SELECT 'relation', oid::text, xmin::text, relacl::text FROM pg_class
  WHERE relnamespace IN ('analytics'::regnamespace, 'public'::regnamespace)
 UNION ALL SELECT 'column', attrelid || '.' || attnum, xmin::text, attacl::text FROM pg_attribute
