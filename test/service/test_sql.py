@@ -255,7 +255,7 @@ DO $body$
 DECLARE
   name text;
 BEGIN
-  FOR name IN SELECT oid::regclass FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+  FOR name IN SELECT 'public.' || quote_ident(relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
   LOOP
     EXECUTE 'DROP TABLE IF EXISTS ' || name || ' CASCADE';
   END LOOP;
