@@ -13,7 +13,8 @@ import psycopg2.errors
 import pytest
 from conftest import make_database, names
 from law import DAILY_USAGE, USER_VISITS
-from postgres import BINARIES, PASSWORD, ROOT, Postgres
+from load import Load
+from postgres import BINARIES, PASSWORD, ROOT, Postgres, wait_until
 from service import Service
 
 REPORTS = [DAILY_USAGE, USER_VISITS]
@@ -424,6 +425,53 @@ def test_the_coworking_service_changes_its_tables(coworking, coworking_service, 
                 allowed[path].add(lawful(coworking, path))
             readers.wait_for_more()
     check_after(coworking_service, coworking, readers.seen, allowed)
+
+
+@pytest.mark.parametrize("statements", [
+    ["ALTER TABLE users ALTER id TYPE bigint", "ALTER TABLE users ALTER id TYPE integer"],
+    [f"BEGIN; DROP TABLE users CASCADE; {USERS}; TRUNCATE tokens; ALTER TABLE tokens ADD FOREIGN KEY (user_id)"
+     " REFERENCES users; GRANT SELECT ON users, tokens TO coworking_analytics_reader; COMMIT"],
+    [f"BEGIN; DROP TABLE tokens, users; {TABLES}; GRANT SELECT ON users, tokens TO coworking_analytics_reader; COMMIT"],
+    [f"BEGIN; DROP TABLE tokens; {TOKENS}; GRANT SELECT ON tokens TO coworking_analytics_reader; COMMIT"],
+    ["BEGIN; LOCK TABLE users, tokens; COMMIT", "BEGIN; LOCK TABLE tokens, users; COMMIT"],
+    ["TRUNCATE users CASCADE", "TRUNCATE tokens, users"],
+], ids=["alter users", "drop users", "drop both", "drop tokens", "lock", "truncate"])
+def test_no_change_of_the_tables_ends_in_a_deadlock_with_a_report(coworking, coworking_service, statements):
+    reset(coworking, "superuser")
+    known = len(coworking_service.events("request"))
+    failures = []
+    with coworking.connect() as connection, Load(coworking_service, connections=8) as load:
+        load.reach(100, 30)
+        for number in range(60):
+            try:
+                connection.execute(statements[number % len(statements)])
+            except psycopg2.errors.DeadlockDetected as error:
+                failures.append(str(error).splitlines()[0])
+                connection.execute("ROLLBACK")
+            answered = len(load.answered())
+            wait_until(lambda answered=answered: len(load.answered()) > answered + 8, 30, "more answers")
+    reasons = {line["reason"] for line in coworking_service.events("request")[known:] if line["status"] >= 500}
+    assert (failures, set(load.summary()) - {200, 503}) == ([], set()), reasons
+
+
+@pytest.mark.parametrize("path", REPORTS)
+@pytest.mark.parametrize("first, second", [("users", "tokens"), ("tokens", "users")])
+def test_a_change_of_both_tables_in_one_transaction(coworking, coworking_service, path, first, second):
+    """A report that waits for one table must not hold the other against the transaction it waits for: whoever begins
+    to wait more than deadlock_timeout (1 s) later is the one that PostgreSQL makes fail."""
+    reset(coworking, "tables owner")
+    waiting = """SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid)
+                  WHERE waitstart < clock_timestamp() - interval '1.5 s' AND usename = %s AND datname = %s"""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, coworking.connect(**login(coworking, "owner")) as connection:
+        connection.raw.autocommit = False
+        connection.execute(f"ALTER TABLE {first} ADD COLUMN more integer")
+        report = pool.submit(coworking_service.get, path)
+        wait_until(lambda: coworking.execute(waiting, (coworking.user, coworking.name)) == [(True,)] or report.done(), 10,
+                   "the report's long wait for the table, or its end")
+        connection.execute(f"ALTER TABLE {second} ADD COLUMN more integer")
+        connection.raw.commit()
+        answer = report.result(20)
+    assert answer.status in (503, 504) or answer.body == lawful(coworking, path)
 
 
 @pytest.mark.parametrize("role", ["superuser", "tables owner"])
