@@ -19,6 +19,7 @@ enum {
     REASON_SIZE = 256,
     NUMBER_SIZE = 24, /* of any long, in text */
     QUERIES_MAX = 32,
+    LOCK_WAIT_MS_MAX = 500,      /* well below deadlock_timeout, see lock_wait */
     SEND_STALL_MS = 30000,       /* how long a client may take nothing while rows are under way */
     CHECK_CLIENT_MS = 500,       /* the server gives up a query this long after its worker left */
     TCP_UNANSWERED_MS_MIN = 500, /* of tcp_user_timeout, where the limit is very short */
@@ -26,6 +27,8 @@ enum {
 
 /* Type codes of PostgreSQL (pg_type.dat); libpq has no names for them. */
 enum { TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_TIMESTAMP = 1114 };
+
+static const char lock_not_available[] = "55P03";
 
 struct db {
     const struct config *config;
@@ -244,10 +247,18 @@ static enum status establish(struct db *db, int64_t deadline) {
     return PQsetnonblocking(connection, 1) == 0 ? STATUS_OK : fail_broken(db);
 }
 
+/* How long a query waits for a lock before it lets go of those it has and begins anew. A wait that
+ * is over before anyone looks for a deadlock (deadlock_timeout, 1 s) cannot make a transaction of
+ * the coworking service fail in our stead. Whole waits add up to the limit. */
+static long lock_wait(long limit_ms) {
+    long waits = (limit_ms + LOCK_WAIT_MS_MAX - 1) / LOCK_WAIT_MS_MAX;
+    return limit_ms / waits;
+}
+
 static enum status set_up_session(struct db *db, int64_t deadline) {
     char lock_limit[NUMBER_SIZE], limit[NUMBER_SIZE], check[NUMBER_SIZE];
     long limit_ms = db->config->statement_timeout_ms;
-    (void)snprintf(lock_limit, sizeof lock_limit, "%ld", limit_ms);
+    (void)snprintf(lock_limit, sizeof lock_limit, "%ld", lock_wait(limit_ms));
     (void)snprintf(limit, sizeof limit, "%ld", limit_ms + SEND_STALL_MS);
     (void)snprintf(check, sizeof check, "%d", CHECK_CLIENT_MS);
     const char *const values[] = {lock_limit, limit, check};
@@ -350,12 +361,18 @@ enum status db_start(struct db *db, const struct db_query *query, int64_t deadli
         index++;
     if (index == db->query_count)
         return fail(db, STATUS_INTERNAL_ERROR, "", "the query is not one of this worker's");
-    for (bool kept = db->connection != NULL;; kept = false) {
+    bool kept = db->connection != NULL;
+    for (;;) {
         enum status status = db_connect(db, deadline);
         if (status == STATUS_OK)
             status = start_once(db, index, deadline);
-        if (status == STATUS_OK || !kept || !status_sqlstate_is_stale(db->sqlstate))
+        if (status == STATUS_OK)
             return status;
+        if (strcmp(db->sqlstate, lock_not_available) == 0 && deadline_left(deadline) > DB_GRACE_MS)
+            continue;
+        if (!kept || !status_sqlstate_is_stale(db->sqlstate))
+            return status;
+        kept = false;
         disconnect(db);
     }
 }

@@ -9,7 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DB_VALIDATOR_SIZE = 512 };
+enum {
+    DB_VALIDATOR_SIZE = 512,
+    DB_GRACE_MS = 200, /* the server's own limits answer first and spare the connection: give a
+                          deadline this much more than the limit */
+};
 
 struct config;
 struct db;

@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    /* The server's own limits answer first, and spare the connection; this is what they get. */
-    GRACE_MS = 200,
-};
-
 struct report {
     const char *path;
     struct db_query query;
@@ -156,7 +151,7 @@ void report_answer(const struct report *report, struct request *request, struct 
                             .request = request,
                             .db = db,
                             .limit_ms = limit_ms,
-                            .deadline = deadline_in(limit_ms - request->waited_ms + GRACE_MS)};
+                            .deadline = deadline_in(limit_ms - request->waited_ms + DB_GRACE_MS)};
     enum status status = send_answer(&answer);
     if (status != STATUS_OK) {
         request->reason = status == STATUS_CLIENT_GONE ? "nobody takes the answer" : db_reason(db);

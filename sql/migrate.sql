@@ -6,11 +6,15 @@
 \set QUIET on
 SET client_min_messages = warning;
 SET search_path = pg_catalog;
+SET check_function_bodies = off; -- a body may name a column that is not there at present
 
-SELECT to_regclass('public.users') IS NOT NULL
-       AND to_regclass('public.tokens') IS NOT NULL AS has_tables,
-       to_regclass('analytics.migrations') IS NOT NULL AS has_list,
+-- The catalog is open to everyone; names would need rights on the schemas.
+SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 'tokens')) = 2 AS has_tables,
+       coalesce(bool_or(has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
+                FILTER (WHERE n.nspname = 'analytics' AND c.relname = 'migrations'), false) AS has_list,
        false AS is_current
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
 \gset
 \if :has_tables
 \else
@@ -21,18 +25,30 @@ SELECT to_regclass('public.users') IS NOT NULL
   $body$;
 \endif
 
--- The newest migration here, and the grants that tables made anew have lost.
+-- The newest migration here, and all that the reader needs: tables, columns and functions made anew
+-- come without.
 \if :has_list
-  SELECT (SELECT max(number) FROM analytics.migrations) >= 3
-         AND EXISTS (SELECT
-                       FROM pg_roles AS r
-                      WHERE r.rolname = 'coworking_analytics_reader'
-                        AND has_any_column_privilege(r.oid, 'public.users', 'SELECT')
-                        AND has_any_column_privilege(r.oid, 'public.tokens', 'SELECT'))
-         AND EXISTS (SELECT
-                       FROM pg_roles AS r
-                      WHERE r.rolname = :'reader'
-                        AND pg_has_role(r.oid, 'coworking_analytics_reader', 'USAGE')) AS is_current
+  SELECT max(number) >= 3 AS has_migrations FROM analytics.migrations
+  \gset
+\else
+  \set has_migrations false
+\endif
+\if :has_migrations
+  SELECT coalesce(
+           (SELECT (SELECT bool_and(is_granted OR NOT is_there) FROM analytics.columns_read())
+                   AND (SELECT count(*) >= 3
+                               AND bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE')
+                                            AND has_schema_privilege(r.oid, n.oid, 'USAGE'))
+                          FROM pg_proc AS p
+                          JOIN pg_namespace AS n ON n.oid = p.pronamespace
+                         WHERE n.nspname = 'analytics')
+                   AND has_schema_privilege(r.oid, 'public', 'USAGE')
+                   AND EXISTS (SELECT
+                                 FROM pg_roles AS l
+                                WHERE l.rolname = :'reader'
+                                  AND pg_has_role(l.oid, r.oid, 'USAGE'))
+              FROM pg_roles AS r
+             WHERE r.rolname = 'coworking_analytics_reader'), false) AS is_current
   \gset
 \endif
 \if :is_current
@@ -47,7 +63,7 @@ SELECT to_regclass('public.users') IS NOT NULL
 \set name 0002_reports
 \ir migrations/apply.psql
 \set number 3
-\set name 0003_reader
+\set name 0003_rights
 \ir migrations/apply.psql
 
 -- A superuser, and the owner of it all, need no membership.

@@ -1,5 +1,5 @@
 -- Makes a new session independent of the role's settings, and names the database it reached.
--- $1: limit of a lock wait, in ms; $2: limit of a whole statement, in ms; $3: ms between two looks
+-- $1: limit of one wait for a lock, in ms; $2: limit of a whole statement, in ms; $3: ms between two looks
 -- at whether the worker is still there.
 -- The identity changes with a restart and with a crash recovery, which resets the statistics: after
 -- either, a snapshot's text could come up again with other rows behind it.
@@ -15,6 +15,7 @@ SELECT concat_ws(
          set_config('search_path', 'pg_catalog', false),
          set_config('default_transaction_isolation', 'read committed', false),
          set_config('default_transaction_read_only', 'on', false),
+         set_config('row_security', 'off', false), -- hidden rows are an error, never a shorter report
          set_config('lock_timeout', $1, false),
          set_config('statement_timeout', $2, false),
          set_config('client_connection_check_interval', $3, false)

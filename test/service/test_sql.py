@@ -499,8 +499,9 @@ DUMPS = {"its tables": ["-t", "public.users", "-t", "public.tokens"], "its schem
 
 @pytest.mark.parametrize("options", [[], ["--if-exists"], ["--single-transaction"], ["--no-privileges", "--no-owner"]],
                          ids=" ".join)
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("dumped", DUMPS)
+# A role that may not create a schema cannot restore one: the whole database is for its owner to restore.
+@pytest.mark.parametrize("dumped, role", [(dumped, role) for dumped in DUMPS for role in ROLES
+                                          if (dumped, role) != ("the whole database", "tables owner")])
 def test_the_coworking_service_restores_a_dump_with_clean(coworking, coworking_service, tmp_path, role, dumped, options):
     def restore():
         file = tmp_path / "dump"
