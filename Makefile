@@ -63,7 +63,7 @@ $(BUILD)/sql.h: $(SQL) Makefile
 run: ## the whole service in the foreground, on APP_PORT (5153)
 	@docker/local/setup build run
 	@$(MAKE) --no-print-directory --quiet programs
-	@exec docker/local/run
+	@exec setpriv --pdeathsig TERM docker/local/run
 
 .PHONY: sanitized
 sanitized:

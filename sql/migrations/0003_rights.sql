@@ -6,6 +6,9 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'coworking_analytics_reader') THEN
     CREATE ROLE coworking_analytics_reader NOLOGIN;
   END IF;
+EXCEPTION
+  WHEN duplicate_object OR unique_violation THEN
+    NULL; -- roles are the whole cluster's: another of its databases was prepared at this moment
 END
 $body$;
 

@@ -73,7 +73,7 @@ class Service:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if word in words[0] and (without is None or without not in words):
+            if word in words[0] and "--migrate" not in words and (without is None or without not in words):
                 found.append(pid)
         return found
 
