@@ -7,6 +7,7 @@ were answered. All deadlines are the contract's.
 import contextlib
 import http.client
 import os
+import resource
 import signal
 import socket
 import threading
@@ -254,19 +255,6 @@ def test_database_not_there_at_start(run, own_server, fragile, state, migrated, 
 # What is wrong from the start
 
 
-@pytest.mark.parametrize("variable, value", [
-    ("DB_PORT", "abc"), ("FCGI_WORKERS", "0"), ("STATEMENT_TIMEOUT_MS", "1"), ("DB_USERNAME", ""), ("DB_PASSWORD", "")])
-def test_wrong_configuration_ends_with_one_line(run, fragile, variable, value):
-    service = run(fragile, wait=False, **{variable: value})
-    started = time.monotonic()
-    assert service.process.wait(2) == 78
-    took = time.monotonic() - started
-    for reader in service.readers:
-        reader.join(5)
-    lines = [line for line in service.errors + service.log if line.strip()]
-    assert took <= 1 and len(lines) == 1 and variable in lines[0], (took, lines)
-
-
 def drop_tables(database):
     """Nothing of the coworking service is there."""
     database.execute("DROP TABLE tokens, users")
@@ -278,6 +266,7 @@ def change_password(database):
     database.user = database.name
 
 
+@pytest.mark.plain_only(reason="test_commands has the same trouble for both builds, without the load")
 @pytest.mark.parametrize("trouble, line", [(drop_tables, "tokens"), (change_password, "password")])
 def test_database_that_is_of_no_use(run, own_server, state, programs, trouble, line):
     database = own_server.create_database(f"{trouble.__name__}_{programs.name}")
@@ -349,8 +338,9 @@ def test_database_that_does_not_answer(run, own_server, fragile, state, silence,
         back = time.monotonic()
         assert_all_well(load, back + 2)
         load.reach(ENOUGH, 15)
-    during = [o for o in load.outcomes if o.started >= began and o.ended <= over]
-    by_status = {status: sum(o.status == status for o in during) for status in (200, 503, 504)}
+    served = [o for o in load.good() if o.started >= began and o.ended <= over]
+    during = [o for o in load.outcomes if not o.good and o.ended <= over]
+    by_status = {status: sum(o.status == status for o in during) for status in (503, 504)}
     late = [o for o in load.outcomes if o.seconds > limit + 1]
     recovered = min(o.ended for o in load.good() if o.ended > back) - back
     state(f"{silence} with {connections} connections, limit {limit:.0f} s", load, during=by_status,
@@ -358,17 +348,35 @@ def test_database_that_does_not_answer(run, own_server, fragile, state, silence,
           readiness_checks=len(readiness.results), recovered=recovered, backends=max(counts, default=None))
     assert not late, late
     assert len(load.answered()) == len(load.outcomes)
-    assert len(during) >= connections and by_status[200] == 0
-    assert by_status[504] > 0 and by_status[503] + by_status[504] == len(during)
+    assert not served
     # More wait than there are workers: those behind are turned away, not made to wait another limit.
-    assert by_status[503] > 0
+    assert by_status[504] > 0 and by_status[503] > 0
+    assert by_status[503] + by_status[504] == len(during) >= connections
     assert set(health.statuses()) == {200} and health.slowest() <= 0.5
     if silence == "locked":
         assert set(readiness.statuses()) == {200}
-        assert max(counts) <= 2 * WORKERS + 1  # each worker's, the one it gave up, and the probe's
+        assert max(counts) <= 4 * WORKERS + 1  # the server sees within 500 ms that a worker gave one up
     else:
         assert set(readiness.statuses(began + 1.5, over)) == {503}
     assert our_pids(service) == pids
+
+
+def test_however_many_wait(run, own_server, fragile, state):
+    """More than nginx has connections or a socket has places in its queue, were those not enough."""
+    waiting = 2_000
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS))
+    limit = LIMIT_MS / 1000
+    with Load(service) as load:
+        load.reach(ENOUGH, 15)
+    with Probes(service, "/health_check") as health, Probes(service, "/readiness_check", 8), frozen(own_server):
+        batch = Batch(service, waiting).collect(limit + 5)
+    recovered = wait_until(service.is_ready, 2, "readiness")
+    state(f"{waiting} waiting", load, statuses=batch.statuses(), slowest=batch.slowest(), health_checks=len(health.results),
+          health_slowest=health.slowest(), health=set(health.statuses()), recovered=recovered)
+    assert set(batch.statuses()) <= {503, 504} and batch.slowest() <= limit + 1
+    assert set(health.statuses()) == {200} and health.slowest() <= 0.5
 
 
 def test_those_behind_a_locked_table_are_turned_away(run, fragile, state):
@@ -551,56 +559,74 @@ def end_backend(worker, watcher):
 FORMATS = {"plain": ("1.1", {}), "gzip": ("1.1", {"Accept-Encoding": "gzip"}), "HTTP/1.0": ("1.0", {})}
 
 
+@pytest.mark.plain_only(reason="measures nginx, which is the same in both builds")
 def test_end_in_mid_answer(run, crowd, state):
-    """TERM lets a large answer that is under way go on to its end."""
-    service = run(crowd, FCGI_WORKERS="1")
-    with Load(service, paths=("/api/reports/daily_usage",)) as load:
-        load.reach(ENOUGH, 60)
-    whole = Stream(service, "1.1", {}).finish()
-    # The database pauses, not the worker: SIGCONT would interrupt the worker's write.
+    """TERM lets a large answer that is under way go on to its end, however it comes. Five times, because
+    what nginx does on finding nothing to read is a matter of chance."""
+    received, whole, reports = [], None, 0
+    for _ in range(5):
+        service = run(crowd, FCGI_WORKERS="1")
+        with Load(service, paths=("/api/reports/daily_usage",)) as load:
+            load.reach(ENOUGH // 5, 60)
+        reports += len(load.good())
+        whole = whole or Stream(service, "1.1", {}).finish()
+        received.append(end_in_mid_answer(service, crowd))
+    state("TERM in mid-answer", reports=reports, received=[len(stream.body) for stream in received], whole=len(whole.body))
+    assert all(stream.looks_whole and stream.body == whole.body for stream in received)
+
+
+def end_in_mid_answer(service, crowd):
+    """Ends a service while the database pauses in mid-answer; returns the answer. (A pause of the worker
+    would not do: SIGCONT interrupts a write.)"""
+    service.get("/api/reports/user_visits")
     backend, = crowd.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
                              "AND query LIKE '%analytics.user_visits%' AND pid <> pg_backend_pid()")[0]
+    through = len(service.events("request", path="/api/reports/user_visits"))
     stream = Stream(service, "1.1", {})
     os.kill(backend, signal.SIGSTOP)
-    try:
-        ending = threading.Thread(target=service.stop, daemon=True)
-        ending.start()
+    ending = threading.Thread(target=service.stop, daemon=True)
+    ending.start()
+    with contextlib.suppress(ProcessLookupError):  # when the answer, and with it the service, has ended
         wait_until(lambda: not is_open(service.port), 2, "the closing of the door")
-        pause_until(time.monotonic() + 1)
-        written = len(service.events("request", path="/api/reports/user_visits"))
-    finally:
+        assert len(service.events("request", path="/api/reports/user_visits")) <= through + 1, "TERM came too late"
+        # Rows come in bursts: nginx, which is to end, finds nothing to do again and again.
+        for _ in range(40):
+            os.kill(backend, signal.SIGCONT)
+            ending.join(0.002)
+            os.kill(backend, signal.SIGSTOP)
+            ending.join(0.02)
         os.kill(backend, signal.SIGCONT)
     stream.finish()
     ending.join(11)
-    state("TERM in mid-answer", load, ended=not ending.is_alive(), received=len(stream.body), whole=len(whole.body))
-    assert written == 1, "the worker was through before TERM came"
     assert not ending.is_alive() and service.process.returncode == 0
-    assert stream.looks_whole and stream.body == whole.body
+    return stream
 
 
-@pytest.mark.parametrize("fault", [kill_worker, end_backend])
-def test_cut_stream_never_looks_whole(run, crowd, state, fault):
+def test_cut_stream_never_looks_whole(run, crowd, state):
     service = run(crowd, FCGI_WORKERS="1")
     with crowd.connect() as watcher, Load(service, paths=("/api/reports/daily_usage",)) as load:
         for name, (version, headers) in FORMATS.items():
             whole = Stream(service, version, headers).finish()
             assert whole.looks_whole and len(whole.body) > (500_000 if headers else 5_000_000)
-            tries, cuts = 0, []
-            # A fault that came too late left a whole answer, and says nothing.
-            while len(cuts) < 2 and tries < 20:
-                tries += 1
-                stream = Stream(service, version, headers)
-                worker, = service.workers()
-                os.kill(worker, signal.SIGSTOP)
-                fault(worker, watcher)
-                stream.finish()
-                if stream.looks_whole:
-                    assert stream.body == whole.body, "a cut body looks whole"
-                else:
-                    cuts.append(len(stream.body))
-            assert len(cuts) == 2, "the fault never came in mid-answer"
-            assert all(size < len(whole.body) for size in cuts)
-            state(f"{fault.__name__}, {name}", tries=tries, whole=len(whole.body), cuts=cuts)
+            for fault in (kill_worker, end_backend):
+                received, tries = cut_stream(service, watcher, fault, whole, version, headers)
+                state(f"{fault.__name__}, {name}", tries=tries, whole=len(whole.body), received=received)
         load.reach(ENOUGH, 60)
-    state(fault.__name__, load)
+    state("cut streams", load)
     assert not load.bad(), load.summary()
+
+
+def cut_stream(service, watcher, fault, whole, version, headers):
+    """Has a fault come in mid-answer. One that came too late left a whole answer, and says nothing."""
+    for tries in range(1, 21):
+        stream = Stream(service, version, headers)
+        worker, = service.workers()
+        os.kill(worker, signal.SIGSTOP)
+        fault(worker, watcher)
+        stream.finish()
+        if stream.looks_whole:
+            assert stream.body == whole.body, "a cut body looks whole"
+            continue
+        assert len(stream.body) < len(whole.body)
+        return len(stream.body), tries
+    raise AssertionError("the fault never came in mid-answer")

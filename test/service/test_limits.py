@@ -25,7 +25,7 @@ from processes import open_file_sizes, private_kilobytes
 ENOUGH = 1000  # requests that others have to get through meanwhile
 MILLION = 1_000_000
 WORKER_FLAT_KB = 128  # what a process may hold more after than before: a worker, which has one request at
-NGINX_FLAT_KB = 1024  # a time, and nginx, whose allocator keeps what its connections needed
+NGINX_FLAT_KB = 2048  # a time, and nginx, whose allocator keeps what its connections needed
 plain_only = pytest.mark.plain_only
 names = (f"limits_{number}" for number in itertools.count(1))
 
@@ -188,6 +188,7 @@ def test_bad_requests_get_clear_errors(run, small, state, programs):
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
+@plain_only(reason="measures nginx, which is the same in both builds")
 def test_garbage_on_the_port(run, small, state, programs):
     service = run(small)
     warm(service)
@@ -256,7 +257,7 @@ ODD_BUT_VALID = {
 
 def test_malformed_fastcgi(run, small, state, programs):
     service = run(small)
-    for data in ODD_BUT_VALID.values():
+    for data in 8 * list(ODD_BUT_VALID.values()):  # twice for each worker: they take turns
         fastcgi.exchange(service, data)
     warm(service)
     workers = sorted(service.workers())
@@ -289,6 +290,7 @@ def test_malformed_fastcgi(run, small, state, programs):
 # Slow clients
 
 
+@plain_only(reason="measures nginx, which is the same in both builds")
 def test_two_hundred_clients_that_send_one_byte_a_second(run, small, state, programs):
     service = run(small)
     warm(service)
@@ -322,7 +324,7 @@ def test_two_hundred_clients_that_send_one_byte_a_second(run, small, state, prog
     state("200 slow senders", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), given_up_after=ended,
           grown_meanwhile_kb=during, grown_kb=grown)
     assert not open_ones.get_map(), "some are never given up"
-    assert during[1] <= 4 * NGINX_FLAT_KB and (during[0] <= WORKER_FLAT_KB or memory.sanitized)
+    assert during[1] <= NGINX_FLAT_KB and (during[0] <= WORKER_FLAT_KB or memory.sanitized)
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
@@ -337,15 +339,20 @@ class SlowReader(threading.Thread):
         self.connection.settimeout(30)
         self.connection.connect(("127.0.0.1", service.port))
         self.connection.sendall(b"GET /api/reports/user_visits HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.started = time.monotonic()
         self.received = 0
+        self.cut = None  # what ended the answer, and when
         self.stopping = threading.Event()
 
     def run(self):
-        while not self.stopping.wait(0.1):
-            chunk = self.connection.recv(1000)
-            self.received += len(chunk)
-            if not chunk:
-                break
+        try:
+            while not self.stopping.wait(0.1):
+                chunk = self.connection.recv(1000)
+                self.received += len(chunk)
+                if not chunk:
+                    raise ConnectionError("closed")
+        except OSError as error:
+            self.cut = f"{error} after {time.monotonic() - self.started:.1f} s and {self.received} bytes"
         self.connection.close()
 
 
@@ -374,21 +381,23 @@ def test_eight_clients_that_read_a_large_answer_slowly(run, server, million, sta
     before = [reader.received for reader in readers]
     with Load(service) as load:
         load.reach(ENOUGH, 15)
-        wait_until(lambda: time.monotonic() - started >= taken + 3, 10, "the clock")
-        rates = [(reader.received - earlier) / 3000 for reader, earlier in zip(readers, before)]
         files = [size for size in open_file_sizes(nginx, service.directory() / "tmp") if size > 0]
         held = memory.grown()
+    # Half a minute is where a limit on the client's side would end them; they do read.
+    wait_until(lambda: time.monotonic() - started >= taken + 33 or any(reader.cut for reader in readers), 35, "the clock")
+    rates = [(reader.received - earlier) / (time.monotonic() - started - taken) / 1000
+             for reader, earlier in zip(readers, before)]
     for reader in readers:
-        assert reader.is_alive(), "a slow reader was cut off"
         reader.stopping.set()
     for reader in readers:
         reader.join(31)
     wait_until(lambda: not open_file_sizes(nginx, service.directory() / "tmp"), 35, "the temporary files' end")
     state("8 slow readers", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), workers_free_after=taken,
           kilobytes_a_second=[round(rate, 1) for rate in rates], files_mb=[round(size / 1e6, 1) for size in files],
-          grown_kb=held)
+          grown_kb=held, cut=[reader.cut for reader in readers if reader.cut])
+    assert not any(reader.cut for reader in readers), "a slow reader was cut off"
     assert len(files) == 8 and max(files) < 128_000_000 and min(files) > 10_000_000
-    assert held[0] <= WORKER_FLAT_KB and held[1] <= 4 * NGINX_FLAT_KB
+    assert held[0] <= WORKER_FLAT_KB and held[1] <= NGINX_FLAT_KB
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
