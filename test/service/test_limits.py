@@ -397,7 +397,8 @@ def test_eight_clients_that_read_a_large_answer_slowly(run, server, million, sta
           grown_kb=held, cut=[reader.cut for reader in readers if reader.cut])
     assert not any(reader.cut for reader in readers), "a slow reader was cut off"
     assert len(files) == 8 and max(files) < 128_000_000 and min(files) > 10_000_000
-    assert held[0] <= WORKER_FLAT_KB and held[1] <= NGINX_FLAT_KB
+    # nginx holds 8 times its fastcgi_buffers and output_buffers, some 200 kB.
+    assert held[0] <= WORKER_FLAT_KB and held[1] <= 8 * 200 + NGINX_FLAT_KB // 2
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
