@@ -85,7 +85,7 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 	  --suppress=missingIncludeSystem -I$(BUILD) -Ifcgi -DVERSION='""' fcgi test/unit test/fuzz
 	clang-tidy --quiet fcgi/*.c test/unit/*.c test/fuzz/*.c -- -std=c17 -D_GNU_SOURCE -DVERSION='""' -I$(BUILD) -Ifcgi \
 	  -I$$(pg_config --includedir) 2> >(grep -v 'warnings generated' >&2)
-	shellcheck docker/local/* .ci/run
+	shellcheck docker/collect docker/local/* docker/pod/* .ci/run
 	yamllint --strict .
 	docker/local/check-nginx
 	test/support/check_sql.py
@@ -103,3 +103,17 @@ include test/unit.mk
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf build
+
+# The image, and the manifests as a pod on this machine.
+.PHONY: image
+image: ## the container image, and its size
+	@docker/pod/image '$(VERSION)'
+
+.PHONY: pod
+pod: ## the manifests as a pod with podman, on APP_PORT (5153), beside a database
+	@docker/local/setup pod
+	@docker/pod/up '$(VERSION)'
+
+.PHONY: pod-down
+pod-down: ## end that pod and remove what it left
+	@docker/pod/down

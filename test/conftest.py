@@ -4,9 +4,10 @@ import os
 import pathlib
 
 import pytest
+from target import IS_POD
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILDS = {"plain": ROOT / "build", "sanitized": ROOT / "build/sanitized"}
+BUILDS = {"pod": ROOT / "build"} if IS_POD else {"plain": ROOT / "build", "sanitized": ROOT / "build/sanitized"}
 
 
 @pytest.fixture(scope="session", params=list(BUILDS))

@@ -3,8 +3,8 @@
 import itertools
 
 import pytest
-from postgres import ROOT, Postgres
-from service import Service
+from postgres import ROOT
+from target import close, start_server, start_service
 
 names = (f"coworking_{number}" for number in itertools.count(1))
 
@@ -12,15 +12,16 @@ names = (f"coworking_{number}" for number in itertools.count(1))
 @pytest.fixture(scope="session")
 def server():
     """One PostgreSQL server for all tests that leave it running."""
-    postgres = Postgres()
+    postgres = start_server()
     yield postgres
     postgres.close()
+    close()
 
 
 @pytest.fixture(scope="module")
 def own_server():
     """A PostgreSQL server that a module may stop, freeze and break."""
-    postgres = Postgres()
+    postgres = start_server()
     yield postgres
     postgres.close()
 
@@ -40,12 +41,12 @@ def run(programs):
     services = []
 
     def start(database=None, **variables):
-        services.append(Service(programs, database.environment() if database else None, **variables))
+        services.append(start_service(programs, database.environment() if database else None, **variables))
         return services[-1]
 
     yield start
     for service in services:
-        if service.process.poll() is None:
+        if not service.ended:
             service.stop()
 
 
@@ -58,6 +59,6 @@ def database(server):
 @pytest.fixture(scope="module")
 def service(programs, database):
     """A service of the module's own, on the module's database."""
-    running = Service(programs, database.environment())
+    running = start_service(programs, database.environment())
     yield running
     running.stop()

@@ -108,6 +108,11 @@ class Service:
                 received += chunk
             return received
 
+    @property
+    def ended(self):
+        """Whether it has been stopped."""
+        return self.process.poll() is not None
+
     def is_ready(self):
         """Whether /readiness_check says so."""
         return self.get("/readiness_check").status == 200

@@ -1,0 +1,123 @@
+"""What dies in a container concerns that container alone, and who asks whether it lives finds out."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from load import Load
+from pod import CONTAINERS, liveness, podman
+from postgres import wait_until
+
+ENOUGH = 1000
+
+
+def first_of(service, name):
+    """The first process of a container: nginx's master, or a supervisor."""
+    return service.states()[name][1]
+
+
+def snooze(service):
+    """The logger's scheduler, which a supervisor starts anew."""
+    pid, = service.pids("snooze")
+    return pid
+
+
+VICTIMS = {
+    "nginx": ("nginx", lambda service: first_of(service, "nginx")),
+    "reports' supervisor": ("reports", lambda service: first_of(service, "reports")),
+    "probe's supervisor": ("probe", lambda service: first_of(service, "probe")),
+    "logger's supervisor": ("logger", lambda service: first_of(service, "logger")),
+    "scheduler": (None, snooze),
+}
+
+
+def all_answer(service):
+    """Whether every part of the pod does its work."""
+    paths = ("/api/reports/daily_usage", "/health_check", "/readiness_check")
+    try:
+        return all(service.get(path).status == 200 for path in paths) and service.pids("snooze")
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("victim", list(VICTIMS))
+def test_only_the_container_of_what_was_killed_starts_again(service, say, victim):
+    name, find = VICTIMS[victim]
+    wait_until(lambda: all_answer(service), 10, "the pod")
+    before = service.states()
+    pid = find(service)
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_until(lambda: pid not in service.pids("") and (name is None or service.states()[name] != before[name])
+               and all_answer(service), 10, "the pod's answers")
+    took = time.monotonic() - killed
+    say(f"{victim}: all answer after {took:.2f} s")
+    after = service.states()
+    assert {other for other in CONTAINERS if before[other] != after[other]} == ({name} if name else set())
+    assert service.inspect(name or "logger")["State"]["Running"]
+
+
+def healthy(service, name):
+    """What the container's own liveness probe finds; podman runs none by itself and knows no time limit."""
+    probe = liveness(name)
+    try:
+        done = podman("exec", service.container(name), *probe["exec"]["command"], check=False, timeout=probe["timeoutSeconds"])
+        print(done)
+        return done.returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+@pytest.mark.parametrize("name, other, without", [("reports", "probe", "--probe"), ("probe", "reports", None)])
+def test_a_pool_that_hangs_fails_its_own_probe_alone(service, name, other, without):
+    workers = [pid for pid in service.pids("analytics-fcgi", without) if name == "reports" or pid not in service.workers()]
+    wait_until(lambda: healthy(service, name) and healthy(service, other), 10, "healthy pools")
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert not healthy(service, name)
+        assert healthy(service, other)
+        assert service.get("/nginx_check").status == 200
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: healthy(service, name), 10, "a healthy pool")
+
+
+def test_liveness_asks_no_database(run, own_server, own_database):
+    service = run(own_database)
+    own_server.stop("immediate")
+    try:
+        wait_until(lambda: service.get("/readiness_check").status == 503, 5, "readiness to fail")
+        assert healthy(service, "reports") and healthy(service, "probe")
+        assert service.get("/nginx_check").status == 200
+    finally:
+        own_server.start()
+
+
+@pytest.fixture
+def own_database(own_server):
+    """Sample data that is sent away for a while."""
+    return own_server.sample()
+
+
+def test_all_containers_told_to_end_under_load(run, server, say):
+    """What was sent before that gets a whole answer. What is sent later may find the door closed, but
+    what does get an answer gets a whole one."""
+    service = run(server.sample())
+    with Load(service, 32) as load:
+        load.reach(ENOUGH, 30)
+        service.stop()
+        gone = time.monotonic() - service.told
+    accepted = [o for o in load.outcomes if o.sent is not None and o.sent < service.told]
+    later = [o for o in load.outcomes if o.sent is None or o.sent >= service.told]
+    turned_away = [o for o in later if o.status is None]
+    say(f"{len(accepted)} sent before, all answered; {len(later)} after, {len(turned_away)} of them turned away; "
+        f"gone after {gone:.1f} s")
+    assert all(o.good for o in accepted), [o for o in accepted if not o.good]
+    assert all(o.good for o in later if o.status is not None), [o for o in later if not o.good]
+    # Once the pod is gone, podman's host answers connections to its port with silence.
+    closed = ("ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")
+    assert all(o.error.startswith(closed) for o in turned_away if o.sent), turned_away

@@ -1,0 +1,118 @@
+"""What the image holds: the programs, the libraries they are linked to, a short list, and nothing else."""
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import subprocess
+import tarfile
+
+import pytest
+from pod import podman
+from postgres import ROOT
+
+UID = 65532
+MOUNTS = ("app/run", "app/tmp")
+LOADER = "/lib64/ld-linux-x86-64.so.2"
+
+
+def layers_of(image):
+    """The image's layers as tar archives, unpacked from what podman saves."""
+    saved = subprocess.run(["podman", "save", image], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))[0]
+        return [archive.extractfile(name).read() for name in manifest["Layers"]]
+
+
+def read(layers):
+    """Every entry of the layers, by path, with its content's digest."""
+    entries = {}
+    for layer in layers:
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            for member in archive:
+                content = archive.extractfile(member).read() if member.isfile() else b""
+                entries[member.name.strip("/")] = (member, hashlib.sha256(content).hexdigest())
+    return {name: entry for name, entry in entries.items() if name}
+
+
+@pytest.fixture(scope="module")
+def layers(network):
+    """The image's layers."""
+    return layers_of(network.image)
+
+
+@pytest.fixture(scope="module")
+def entries(layers):
+    """What they hold."""
+    return read(layers)
+
+
+@pytest.fixture(scope="module")
+def listed():
+    """The paths in docker/image-files."""
+    lines = (ROOT / "docker/image-files").read_text().splitlines()
+    return [line.split()[0].strip("/") for line in lines if line.strip() and not line.startswith("#")]
+
+
+def test_size(layers, say):
+    size = sum(len(gzip.compress(layer, 6)) for layer in layers)
+    say(f"{size / 1e6:.2f} MB compressed, {sum(map(len, layers)) / 1e6:.1f} MB unpacked")
+    assert size <= 12_000_000
+
+
+def test_every_file_is_listed_or_a_library_of_a_program(network, entries, listed):
+    files = {name for name, (member, _) in entries.items() if not member.isdir()}
+    expected = {name for name in files if any(name == entry or name.startswith(f"{entry}/") for entry in listed)}
+    programs = [name for name in expected if entries[name][0].mode & 0o111]
+    # The loader itself says what it loads, in the image as it is.
+    for program in programs:
+        listing = podman("run", "--rm", "--network", "none", "--entrypoint", LOADER, network.image,
+                         "--list", f"/{program}").stdout
+        assert "not found" not in listing, listing
+        expected |= {path.strip("/") for path in re.findall(r"(?:^|[\s>])(/\S+)", listing)}
+    assert len(programs) == 8
+    assert files == expected
+    assert all(entry in entries for entry in listed)
+
+
+def test_nothing_to_work_with_for_an_intruder(entries):
+    names = {name.rsplit("/", 1)[-1] for name in entries}
+    assert not names & {"sh", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "perl", "python3", "curl", "wget"}
+    executable = {name for name, (member, _) in entries.items() if member.isfile() and member.mode & 0o111}
+    assert all(name.startswith(("usr/bin/", "usr/sbin/", "lib64/ld-")) for name in executable)
+    for name, (member, _) in entries.items():
+        assert not member.mode & 0o6000, f"{name} is setuid or setgid"
+        assert member.isdir() or member.isfile(), f"{name} is neither file nor folder"
+        if name not in MOUNTS:
+            assert (member.uid, member.gid) == (0, 0) and not member.mode & 0o022, f"{name} is writable"
+
+
+def test_what_it_says_of_itself(network):
+    config = json.loads(podman("inspect", network.image).stdout)[0]["Config"]
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
+    assert labels["version"] == network.image.rsplit(":", 1)[1]
+    assert labels["revision"] == commit
+    assert labels["source"] and "@" not in labels["source"]
+    assert config["User"] == f"{UID}:{UID}"
+    assert config["StopSignal"] == "SIGQUIT"
+    assert podman("run", "--rm", network.image, "/usr/bin/analytics-fcgi", "--version").stdout.strip() == labels["version"]
+
+
+def test_the_same_sources_make_the_same_layers(network, entries):
+    """But for time stamps; as long as the packages in the distribution are the same."""
+    again = f"{network.image}-again"
+    version = network.image.rsplit(":", 1)[1]
+    podman("build", "-q", "--no-cache", "-f", ROOT / "docker/Dockerfile", "-t", again,
+           "--build-arg", f"VERSION={version}", ROOT)
+    try:
+        twin = read(layers_of(again))
+    finally:
+        podman("rmi", again)
+
+    def essence(all_entries):
+        return {name: (member.mode, member.uid, member.gid, member.size, digest)
+                for name, (member, digest) in all_entries.items()}
+
+    assert essence(twin) == essence(entries)

@@ -1,0 +1,235 @@
+"""buildspec.yml itself, phase by phase as CodeBuild runs it, against a real registry on the loopback interface.
+
+Stand-ins: `aws`, which prints the registry's password; and `docker`, which is podman, finds the
+account's registry on this machine, and lets the tests in the image be a few: all of them are run beside
+this one."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import urllib.request
+
+import pytest
+import yaml
+from pod import Pod, podman
+from postgres import ROOT, free_port, wait_until
+
+ACCOUNT, REGION, REPOSITORY = "111122223333", "eu-central-1", "coworking"
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+PASSWORD = "the-registry-s-password"
+
+AWS = f"""#!/bin/sh
+[ "$*" = "ecr get-login-password" ] || exit 64
+[ "$AWS_FAILS" ] && {{ echo 'Unable to locate credentials' >&2; exit 253; }}
+echo "${{AWS_ANSWERS:-{PASSWORD}}}"
+"""
+DOCKER = f"""#!/bin/bash
+arguments=("${{@//{HOST}/$REGISTRY}}")
+case $1 in
+  login | pull | push) arguments+=(--tls-verify=false) ;;
+  build) arguments=(build --build-arg PYTEST_ADDOPTS="$FEW_TESTS" "${{arguments[@]:1}}") ;;
+esac
+exec podman "${{arguments[@]}}"
+"""
+
+
+class Registry:
+    """Debian's docker-registry, with a password."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.log = folder / "registry.log"
+        self.process = None
+        subprocess.run(["htpasswd", "-cbB", folder / "htpasswd", "AWS", PASSWORD], check=True, capture_output=True)
+        self.start()
+
+    def start(self, read_only=False):
+        """Starts it, or starts it anew."""
+        self.stop()
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        configuration = self.folder / "registry.yml"
+        configuration.write_text(json.dumps({
+            "version": 0.1,
+            "log": {"accesslog": {"disabled": False}},
+            "storage": {"filesystem": {"rootdirectory": str(self.folder / "registry")},
+                        "maintenance": {"readonly": {"enabled": read_only}}},
+            "http": {"addr": self.address},
+            "auth": {"htpasswd": {"realm": "tests", "path": str(self.folder / "htpasswd")}}}))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(["docker-registry", "serve", configuration], stdout=log, stderr=log)
+        wait_until(lambda: self.answers() or self.process.poll() is not None, 20, "the registry")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def stop(self):
+        """Ends it; what it holds stays."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+        self.process = None
+
+    def get(self, path, accept="application/json"):
+        """A document of the registry, and its digest; None where there is none."""
+        manager = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+        manager.add_password(None, f"http://{self.address}/", "AWS", PASSWORD)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPBasicAuthHandler(manager))
+        request = urllib.request.Request(f"http://{self.address}{path}", headers={"Accept": accept})
+        try:
+            with opener.open(request, timeout=10) as response:
+                return json.load(response), response.headers.get("Docker-Content-Digest")
+        except urllib.error.HTTPError as error:
+            assert error.code == 404, error
+            return None, None
+
+    def answers(self):
+        """Whether it takes connections."""
+        try:
+            self.get("/v2/")
+        except (OSError, AssertionError):
+            return False
+        return True
+
+    def tags(self):
+        """The repository's tags and what they point to."""
+        listing, _ = self.get(f"/v2/{REPOSITORY}/tags/list")
+        kinds = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+        return {tag: self.get(f"/v2/{REPOSITORY}/manifests/{tag}", kinds)[1]
+                for tag in (listing or {}).get("tags") or []}
+
+    def writes_of(self, tag):
+        """How often a tag was written."""
+        return len(re.findall(rf'"PUT /v2/{REPOSITORY}/manifests/{tag} ', self.log.read_text()))
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """A registry that holds nothing yet."""
+    running = Registry(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def source(tmp_path):
+    """The project's files as they lie here, which a test may spoil."""
+    copy = tmp_path / "source"
+    listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT)
+    for name in listed.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture
+def build(registry, source, tmp_path, network):
+    """Runs the phases of buildspec.yml; returns whether all succeeded, and the output. The network stands
+    for podman: this is skipped where there is none."""
+    stand_ins = tmp_path / "bin"
+    stand_ins.mkdir()
+    for name, text in {"aws": AWS, "docker": DOCKER}.items():
+        (stand_ins / name).write_text(text)
+        (stand_ins / name).chmod(0o755)
+    runner = tmp_path / "runner"
+
+    def run(number, commit, heedless=False, **variables):
+        phases = yaml.safe_load((source / "buildspec.yml").read_text())["phases"]
+        runner.write_text(as_script(phases, heedless))
+        done = subprocess.run(["sh", runner], cwd=source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=900, check=False, env={
+            "PATH": f"{stand_ins}:{os.environ['PATH']}", "HOME": str(tmp_path), "REGISTRY": registry.address,
+            "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), "FEW_TESTS": "-k byte_identical",
+            "AWS_ACCOUNT_ID": ACCOUNT, "AWS_DEFAULT_REGION": REGION, "IMAGE_REPO_NAME": REPOSITORY,
+            "CODEBUILD_BUILD_NUMBER": str(number), "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
+            "CODEBUILD_SOURCE_REPO_URL": "https://example.com/coworking-analytics.git", **variables})
+        return done.returncode == 0, done.stdout
+
+    yield run
+    images = [line.split() for line in podman("images", "--format", "{{.ID}} {{.Repository}}").stdout.splitlines()]
+    left = {image for image, name in images if name.startswith(registry.address)}
+    if left:
+        podman("rmi", "-f", *left)
+
+
+def as_script(phases, heedless):
+    """CodeBuild's way through the phases: one shell for all commands; a phase ends with its first failing
+    command; a failed pre_build ends all, a failed build only where on-failure says ABORT. Heedless: a
+    builder that does not know on-failure."""
+    lines = ["CODEBUILD_BUILD_SUCCEEDING=1; export CODEBUILD_BUILD_SUCCEEDING; failed=0"]
+    for name in ("install", "pre_build", "build", "post_build"):
+        if name not in phases:
+            continue
+        goes_on = name == "build" and (heedless or phases[name].get("on-failure") != "ABORT")
+        lines += [f"{name}() {{"]
+        for command in phases[name]["commands"]:
+            quoted = command.replace("'", "'\\''")
+            lines += [f"echo '+ {quoted}'", f"eval '{quoted}' || return 1"]
+        lines += ["}", f"{name} || {{ CODEBUILD_BUILD_SUCCEEDING=0; failed=1; echo '{name} failed'; "
+                  + ("}" if goes_on else "exit 1; }")]
+    return "\n".join([*lines, "exit $failed", ""])
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_three_tags_arrive_and_the_image_runs(build, registry, source, network, server, say):
+    ok, output = build(7, COMMIT)
+    assert ok, output
+    tags = registry.tags()
+    assert set(tags) == {"1.0.7", COMMIT, "latest"} and len(set(tags.values())) == 1
+    report = (source / "build/reports/tests.xml").read_text()
+    assert 'failures="0"' in report and 'tests="0"' not in report
+
+    # Another build of that commit: an immutable repository would refuse to have its tag written again.
+    ok, output = build(8, COMMIT)
+    assert ok, output
+    later = registry.tags()
+    assert set(later) == {"1.0.7", "1.0.8", COMMIT, "latest"}
+    assert later[COMMIT] == later["1.0.7"] == tags[COMMIT] and later["latest"] == later["1.0.8"] != tags["latest"]
+    assert [registry.writes_of(tag) for tag in ("1.0.7", "1.0.8", COMMIT, "latest")] == [1, 1, 1, 2]
+
+    pulled = f"{registry.address}/{REPOSITORY}@{tags['1.0.7']}"
+    login = ["--tls-verify=false", "--creds", f"AWS:{PASSWORD}"]
+    image = "localhost/coworking-analytics:1.0.7"
+    podman("rmi", "-f", *(f"{registry.address}/{REPOSITORY}:{tag}" for tag in later))
+    podman("pull", *login, pulled)
+    podman("tag", pulled, image)
+    try:
+        assert podman("run", "--rm", image, "/usr/bin/analytics-fcgi", "--version").stdout == "1.0.7\n"
+        pod = Pod(network, server.sample().pod_environment(), image=image)
+        try:
+            assert pod.get("/api/reports/daily_usage").status == 200
+        finally:
+            pod.kill()
+    finally:
+        podman("rmi", "-f", image)
+    say(f"tags {sorted(tags)} at {tags['latest'][:19]}")
+
+
+@pytest.mark.parametrize("heedless", [False, True], ids=["abort", "heedless"])
+def test_a_failing_test_stops_it(build, registry, source, heedless):
+    golden = source / "test/service/golden/daily_usage.json"
+    golden.write_text(golden.read_text().replace("2", "3", 1))
+    ok, output = build(9, COMMIT, heedless=heedless)
+    assert not ok and registry.tags() == {}, output
+    assert ("+ docker push" not in output) and ("+ test " in output) == heedless
+    assert 'failures="0"' not in (source / "build/reports/tests.xml").read_text(), "the report shows no failure"
+
+
+@pytest.mark.parametrize("variables", [{"AWS_FAILS": "yes"}, {"AWS_ANSWERS": "wrong"}], ids=["no password", "a wrong one"])
+def test_a_failing_login_stops_it(build, registry, variables):
+    ok, output = build(10, COMMIT, **variables)
+    assert not ok and registry.tags() == {}
+    assert "docker build" not in output
+
+
+def test_a_failing_push_stops_it(build, registry):
+    registry.start(read_only=True)
+    ok, output = build(11, COMMIT)
+    assert not ok, output
+    assert "+ docker push" in output and "latest" not in output.split("+ docker push", 1)[1]
+    registry.start()
+    assert registry.tags() == {}

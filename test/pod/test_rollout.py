@@ -1,0 +1,127 @@
+"""A rolling update and a rollback under load: two pods behind a load balancer that knows of them only what
+/readiness_check says, and that tries nothing twice."""
+
+import csv
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+from load import Load
+from pod import Pod, manifest, podman
+from postgres import free_port, wait_until
+from service import Service
+
+ENOUGH = 20_000
+
+HAPROXY = """\
+global
+    stats socket {folder}/haproxy.sock level admin
+defaults
+    mode http
+    retries 0
+    no option redispatch
+    option httpclose
+    http-reuse never
+    timeout connect 5s
+    timeout client  30s
+    timeout server  30s
+frontend service
+    bind 127.0.0.1:{port}
+    default_backend pods
+backend pods
+    balance roundrobin
+    option httpchk GET /readiness_check
+    http-check expect status 200
+    default-server check inter 2s fall 2 rise 2
+    server blue  127.0.0.1:{blue}
+    server green 127.0.0.1:{green}
+"""
+
+
+class LoadBalancer(Service):
+    """haproxy before two ports; a client for it."""
+
+    def __init__(self, folder, ports):  # pylint: disable=super-init-not-called
+        self.port = free_port()
+        self.folder = folder
+        configuration = folder / "haproxy.cfg"
+        configuration.write_text(HAPROXY.format(folder=folder, port=self.port, **ports))
+        self.process = subprocess.Popen(["haproxy", "-db", "-f", configuration], stderr=subprocess.DEVNULL)
+        wait_until((folder / "haproxy.sock").exists, 10, "the load balancer")
+
+    def targets(self):
+        """The pods that it sends requests to."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.folder / "haproxy.sock"))
+            connection.sendall(b"show stat\n")
+            table = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        rows = csv.DictReader(table.removeprefix("# ").splitlines())
+        return {row["svname"] for row in rows if row["pxname"] == "pods" and row["status"] == "UP"} - {"BACKEND"}
+
+    def close(self):
+        """Ends it."""
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def terminate(pod):
+    """As a cluster ends a pod: at the same moment each container begins its preStop, which is to sleep or
+    nothing, and then gets its stop signal. podman knows no preStop.sleep."""
+    specification = manifest("coworking.yaml", "Deployment")["spec"]["template"]["spec"]
+    grace = specification["terminationGracePeriodSeconds"]
+    started, complaints = time.monotonic(), []
+
+    def end(container):
+        pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        time.sleep(pause)
+        done = podman("stop", "-t", grace - pause, pod.container(container["name"]), check=False)
+        complaints.extend([done.stderr] if done.returncode or "SIGKILL" in done.stderr else [])
+
+    threads = [threading.Thread(target=end, args=(container,)) for container in specification["containers"]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - started
+    pod.kill()
+    assert not complaints, complaints
+    assert took < grace
+    return took
+
+
+@pytest.fixture
+def next_version(network):
+    """The same image under another name: what a rollout replaces is the containers."""
+    image = f"{network.image}-next"
+    podman("tag", network.image, image)
+    yield image
+    podman("rmi", image)
+
+
+def test_rolling_update_and_rollback_drop_no_request(network, server, next_version, tmp_path, say):
+    ports = {"blue": free_port(), "green": free_port()}
+    environment = server.sample().pod_environment()
+    pods = {name: Pod(network, environment, port=port) for name, port in ports.items()}
+    balancer = LoadBalancer(tmp_path, ports)
+    ends = []
+    try:
+        wait_until(lambda: balancer.targets() == set(ports), 10, "the load balancer")
+        with Load(balancer, 8, headers={"Connection": "close"}) as load:
+            load.reach(500, 30)
+            for image in (next_version, network.image):
+                for name, port in ports.items():
+                    ends.append(terminate(pods[name]))
+                    pods[name] = Pod(network, environment, image=image, port=port)
+                    # A cluster goes on only with the new pod in its place: maxUnavailable is 0.
+                    wait_until(lambda: balancer.targets() == set(ports), 20, "the new pod as a target")
+            load.reach(ENOUGH, 300)
+        say(f"{len(load.outcomes)} requests, {len(load.outcomes) - len(load.good())} failed; each pod ended within "
+            f"{max(ends):.1f} s")
+        assert all(outcome.good for outcome in load.outcomes), load.summary()
+    finally:
+        balancer.close()
+        for pod in pods.values():
+            if not pod.ended:
+                pod.kill()

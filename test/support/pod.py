@@ -1,0 +1,253 @@
+"""The manifests as a pod under podman, with a database container beside it, and a client for both."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import yaml
+from postgres import PASSWORD, ROOT, Database, Postgres, free_port, is_alive, processes_below, wait_until
+from service import Service
+
+CONTAINERS = ("nginx", "reports", "probe", "logger")
+
+
+def podman(*arguments, check=True, timeout=600, **options):
+    """Runs podman and returns the finished process."""
+    done = subprocess.run(["podman", *map(str, arguments)], capture_output=True, text=True, check=False,
+                          timeout=timeout, **options)
+    assert not check or done.returncode == 0, f"podman {' '.join(map(str, arguments))}: {done.stderr}"
+    return done
+
+
+def missing():
+    """Why no pod can be run here, or None."""
+    if not shutil.which("kubectl"):
+        return "kubectl is not installed"
+    if not shutil.which("podman"):
+        return "podman is not installed"
+    version = podman("version", "--format", "{{.Client.Version}}").stdout.strip()
+    return None if int(version.split(".")[0]) >= 5 else f"podman {version} is older than 5"
+
+
+def manifest(name, kind):
+    """The document of a kind in one of the manifests."""
+    documents = yaml.safe_load_all((ROOT / "manifests" / name).read_text())
+    return next(document for document in documents if document["kind"] == kind)
+
+
+def liveness(name):
+    """A container's liveness probe, as the manifests have it."""
+    containers = manifest("coworking.yaml", "Deployment")["spec"]["template"]["spec"]["containers"]
+    return next(container for container in containers if container["name"] == name)["livenessProbe"]
+
+
+class Network:
+    """A network of the tests' own, and the images that run in it."""
+
+    def __init__(self):
+        self.name = f"coworking-test-{os.getpid()}"
+        self.image = self._build_image()
+        self.database_image = "localhost/coworking-analytics-database"
+        podman("build", "-q", "-f", ROOT / "docker/Dockerfile", "--target", "database", "-t", self.database_image, ROOT)
+        podman("network", "create", self.name)
+
+    @staticmethod
+    def _build_image():
+        """As `make image` does it; the first word it prints is the image's name."""
+        built = subprocess.run(["make", "-s", "image"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stderr
+        return built.stdout.split(": ")[0].strip()
+
+    def close(self):
+        """Removes the network."""
+        podman("network", "rm", "-f", self.name)
+
+
+class PodPostgres(Postgres):
+    """A server in a container: pods reach it by its name, the tests by a port of the loopback interface.
+
+    It runs beside the container's first process, so that a restart of the server keeps its address, as a
+    Service in a cluster does."""
+
+    def __init__(self, network):  # pylint: disable=super-init-not-called
+        self.port = free_port()
+        self.name = f"{network.name}-database-{self.port}"
+        self.frozen = False
+        podman("run", "-d", "--name", self.name, "--network", network.name, "--init",
+               "--publish", f"127.0.0.1:{self.port}:5432", network.database_image, "sleep", "infinity")
+        self._sql_as_only_user(f"ALTER ROLE postgres PASSWORD '{PASSWORD}'")
+        self.start()
+        # pg_ctl asks a socket, and what is published may take a moment longer.
+        wait_until(lambda: podman("exec", self.name, "pg_isready", "-h", "127.0.0.1", check=False).returncode == 0,
+                   20, "the database")
+
+    def _sql_as_only_user(self, sql):
+        podman("exec", "-i", self.name, "bash", "-c",
+               '/usr/lib/postgresql/*/bin/postgres --single -D /var/lib/postgresql/data postgres', input=sql + "\n")
+
+    def _control(self, *arguments):
+        command = " ".join(("/usr/lib/postgresql/*/bin/pg_ctl -w -D /var/lib/postgresql/data", *arguments))
+        podman("exec", self.name, "bash", "-c", f"{command} >/dev/null")
+
+    def start(self):
+        self._control("-l /tmp/log -o '-c listen_addresses=* -c fsync=off'", "start")
+
+    def stop(self, mode="fast"):
+        self._control("-m", mode, "stop")
+
+    def freeze(self):
+        podman("pause", self.name)
+        self.frozen = True
+
+    def thaw(self):
+        if self.frozen:
+            podman("unpause", self.name)
+        self.frozen = False
+
+    def close(self):
+        self.thaw()
+        podman("rm", "-f", "-v", "-t", "0", self.name)
+
+    def create_database(self, name):
+        return PodDatabase(self, super().create_database(name).name)
+
+    def sample(self):
+        """The database with the sample data, which the image brings."""
+        return PodDatabase(self, "postgres")
+
+
+class PodDatabase(Database):
+    """A database as the tests see it and as a pod sees it."""
+
+    def pod_environment(self):
+        """What a pod's ConfigMap and Secret say."""
+        return {"DB_HOST": self.server.name, "DB_PORT": "5432", "DB_NAME": self.name, "DB_USER": self.user,
+                "DB_USERNAME": self.user, "DB_PASSWORD": self.password}
+
+
+class Pod(Service):
+    """The manifests' Deployment, changed only in image, names, ConfigMap and Secrets."""
+
+    count = 0
+
+    def __init__(self, network, environment, wait=True, image=None, port=None, **variables):  # pylint: disable=super-init-not-called
+        Pod.count += 1
+        self.port = port or free_port()
+        self.network = network
+        self.suffix = f"-test-{os.getpid()}-{Pod.count}"
+        self.name = f"coworking{self.suffix}-pod"
+        self.image = image or network.image
+        self.told = None
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-pod.", dir=ROOT / "build"))
+        variables = {**environment, **variables}
+        secrets = {"coworking": {key: variables.pop(key) for key in ("DB_PASSWORD",)},
+                   "coworking-migrate": {key: variables.pop(key) for key in list(variables) if key.startswith("MIGRATE_")}}
+        self._write(variables, {name: values for name, values in secrets.items() if values or name == "coworking"})
+        self.play = podman("kube", "play", "--network", network.name, "--publish", f"127.0.0.1:{self.port}:5153",
+                           self.folder / "pod.yaml", check=False)
+        if wait:
+            try:
+                assert self.play.returncode == 0, self.play.stderr + "".join(self.log)
+                wait_until(self.is_up, 30, "the pod's start")
+            except BaseException:
+                self.kill()
+                raise
+
+    def _write(self, variables, secrets):
+        # A value of None takes the key out.
+        patch = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "coworking"}, "data": variables}
+        reference = (ROOT / "manifests/coworking.yaml").read_text().split("image: &image ")[1].split("\n")[0]
+        name, tag = self.image.rsplit(":", 1)
+        (self.folder / "kustomization.yaml").write_text(json.dumps({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+            "resources": [os.path.relpath(ROOT / "manifests", self.folder)],
+            "nameSuffix": self.suffix,
+            "images": [{"name": reference.rsplit(":", 1)[0], "newName": name, "newTag": tag}],
+            "patches": [{"patch": json.dumps(patch)}],
+            "secretGenerator": [{"name": secret, "literals": [f"{key}={value}" for key, value in values.items()]}
+                                for secret, values in secrets.items()],
+            "generatorOptions": {"disableNameSuffixHash": True}}))
+        manifests = subprocess.run(["kubectl", "kustomize", self.folder], capture_output=True, text=True, check=False)
+        assert manifests.returncode == 0, manifests.stderr
+        # podman shares an emptyDir among all pods that call it by the same name.
+        (self.folder / "pod.yaml").write_text(re.sub(r"name: (run|tmp)$", rf"name: \1{self.suffix}", manifests.stdout,
+                                                     flags=re.MULTILINE))
+
+    def container(self, name):
+        """podman's name of a container of the manifests."""
+        return f"{self.name}-{name}"
+
+    def is_up(self):
+        """Whether nginx and both pools answer: what the manifests' startup and readiness probes ask, but for the database."""
+        try:
+            return self.get("/health_check").status == 200 and self.get("/api/none").status == 404
+        except OSError:
+            return False
+
+    def inspect(self, name):
+        """What podman knows of a container."""
+        return json.loads(podman("inspect", self.container(name)).stdout)[0]
+
+    def states(self):
+        """Of each container when it was started, and its first process."""
+        return {name: (state["StartedAt"], state["Pid"])
+                for name in CONTAINERS for state in [self.inspect(name)["State"]]}
+
+    def logs(self, name):
+        """A container's lines, both streams."""
+        done = podman("logs", self.container(name), check=False)
+        return (done.stdout + done.stderr).splitlines(keepends=True)
+
+    @property
+    def log(self):
+        """All lines of all containers."""
+        return [line for name in CONTAINERS for line in self.logs(name)]
+
+    @property
+    def errors(self):
+        """As Service has it; a container's two streams are one here."""
+        return [line for line in self.log if not line.startswith("{")]
+
+    def first_pids(self):
+        """The first process of each container."""
+        return [pid for _, pid in self.states().values() if pid]
+
+    def pids(self, word, without=None):
+        found = []
+        for pid in (process for first in self.first_pids() for process in [first, *processes_below(first)]):
+            try:
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if word in words[0] and (without is None or without not in words):
+                found.append(pid)
+        return found
+
+    def stop(self, number=signal.SIGTERM, seconds=10):
+        """Ends all containers at once, each by its stop signal; removes what podman made for the pod."""
+        pids = [process for first in self.first_pids() for process in [first, *processes_below(first)]]
+        self.told = time.monotonic()
+        stopped = podman("pod", "stop", "-t", seconds, self.name, check=False)
+        took = time.monotonic() - self.told
+        left = [pid for pid in pids if is_alive(pid)]
+        self.kill()
+        assert stopped.returncode == 0 and "SIGKILL" not in stopped.stderr, stopped.stderr
+        assert took <= seconds and not left, f"after {took:.1f} s processes are left: {left}"
+
+    def kill(self):
+        """Ends what may be left, at once."""
+        podman("pod", "rm", "-f", "-t", "0", self.name, check=False)
+        if self.folder.exists():
+            podman("kube", "down", "--force", self.folder / "pod.yaml", check=False)
+            shutil.rmtree(self.folder)
+
+    @property
+    def ended(self):
+        """Whether nothing is left of it."""
+        return not self.folder.exists()
