@@ -72,7 +72,7 @@ sanitized:
 
 .PHONY: test
 test: ## all tests; the last line is "N passed, N failed"
-	@docker/local/setup build run test
+	@docker/local/setup build run test $(if $(shell command -v podman),pod)
 	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs
 	@/usr/bin/python3 -m pytest test
 
@@ -96,14 +96,6 @@ migrate: ## bring schema analytics up to date in the database named by DB_*
 	@$(MAKE) --no-print-directory --quiet programs
 	@$(BUILD)/analytics-fcgi --migrate
 
-include test/unit.mk
-
--include $(wildcard $(BUILD)/*.d)
-
-.PHONY: clean
-clean: ## remove what was built
-	rm -rf build
-
 # The image, and the manifests as a pod on this machine.
 .PHONY: image
 image: ## the container image, and its size
@@ -117,3 +109,11 @@ pod: ## the manifests as a pod with podman, on APP_PORT (5153), beside a databas
 .PHONY: pod-down
 pod-down: ## end that pod and remove what it left
 	@docker/pod/down
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
+
+include test/unit.mk
+
+-include $(wildcard $(BUILD)/*.d)

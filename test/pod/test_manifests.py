@@ -52,7 +52,7 @@ def test_schemas_know_an_unknown_field(validator, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pod():
+def pod_template():
     """The Deployment's pod."""
     return manifest("coworking.yaml", "Deployment")["spec"]["template"]["spec"]
 
@@ -67,9 +67,9 @@ def size(text):
     return int(text[:-2]) * UNITS[text[-2:]]
 
 
-def test_requests_and_limits_add_up(pod):
+def test_requests_and_limits_add_up(pod_template):
     for kind, memory, cpu in (("requests", 128 * UNITS["Mi"], 250), ("limits", 256 * UNITS["Mi"], 500)):
-        resources = [container["resources"][kind] for container in pod["containers"]]
+        resources = [container["resources"][kind] for container in pod_template["containers"]]
         assert sum(size(one["memory"]) for one in resources) == memory
         assert sum(millicores(one["cpu"]) for one in resources) == cpu
 
@@ -85,14 +85,14 @@ def test_connections_fit_the_database():
     assert f"= ({workers} + 1 + 1) x ({replicas} + {surge}) + 1 = {connections}" in (MANIFESTS / "configmap.yaml").read_text()
 
 
-def test_every_container_is_confined(pod):
+def test_every_container_is_confined(pod_template):
     """Pod Security's level "restricted"."""
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in pod["initContainers"] + pod["containers"]:
+    assert pod_template["securityContext"]["runAsNonRoot"] is True
+    assert pod_template["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod_template["initContainers"] + pod_template["containers"]:
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
                                                 "capabilities": {"drop": ["ALL"]}}
-    assert all(set(volume) <= {"name", "emptyDir"} for volume in pod["volumes"])
+    assert all(set(volume) <= {"name", "emptyDir"} for volume in pod_template["volumes"])
 
 
 def test_the_tag_stands_once():
