@@ -108,9 +108,10 @@ static void check_string(const char *bytes, size_t length) {
 
     struct json_tokener *tokener = json_tokener_new();
     require(tokener != NULL);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    struct json_object *parsed = json_tokener_parse_ex(tokener, text, (int)text_length + 1);
+    /* Not strict: json-c 0.18 then takes the bytes of UTF-8 for control characters. */
+    struct json_object *parsed = json_tokener_parse_ex(tokener, text, (int)text_length);
     require(json_tokener_get_error(tokener) == json_tokener_success);
+    require(json_tokener_get_parse_end(tokener) == text_length);
     struct json_object *value = json_object_object_get(parsed, "key");
     const char *read = json_object_get_string(value);
     require((size_t)json_object_get_string_len(value) == length && is_utf8(read, length));
