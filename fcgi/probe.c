@@ -10,7 +10,11 @@
 
 /* One worker answers both probes, so that a readiness check must be over well before a health check
  * that came right behind it is late (500 ms). */
-enum { PROBE_LIMIT_MS = 300, VERDICT_HOLDS_MS = 1000 };
+enum {
+    PROBE_LIMIT_MS = 300,
+    VERDICT_HOLDS_MS = 1000,
+    FAILURE_HOLDS_MS = 500, /* a database that is back is noticed soon */
+};
 
 static const struct db_query readiness_query = {"readiness", sql_worker_readiness};
 
@@ -56,7 +60,7 @@ void probe_readiness(struct request *request, struct db *db) {
         if (valid_until < 0 || (status == STATUS_OK) != (verdict == STATUS_OK))
             log_change(status, reason);
         verdict = status;
-        valid_until = deadline_in(VERDICT_HOLDS_MS);
+        valid_until = deadline_in(status == STATUS_OK ? VERDICT_HOLDS_MS : FAILURE_HOLDS_MS);
     }
     if (verdict == STATUS_OK)
         http_send_text(request, STATUS_OK, "ok");
