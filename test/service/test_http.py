@@ -583,7 +583,7 @@ def test_nothing_leaks(run, leaks):
 
     def read(path, status):
         answer = service.get(path)
-        assert answer.status == status, answer.body
+        assert answer.status == status, (answer.body, service.log[-12:])
         bodies.append(answer.body.decode())
         if status >= 500:
             check_problem(fields_of(answer), status)
