@@ -737,7 +737,8 @@ def test_an_access_line_tells_what_happened(service, database):
     service.get(f"{DAILY_USAGE}?secret=1", X_Request_Id="bad")
     service.get(DAILY_USAGE, X_Request_Id="good")
     service.get("/nope", X_Request_Id="nowhere")
-    wait_until(lambda: service.events("access", request_id="nowhere"), 5, "the lines")
+    wait_until(lambda: all(service.events("access", request_id=name) for name in ("bad", "good", "nowhere")), 5,
+               "the lines")
     [bad], [good], [nowhere] = [service.events("access", request_id=name) for name in ("bad", "good", "nowhere")]
     assert (bad["method"], bad["path"], bad["status"], bad["level"]) == ("GET", DAILY_USAGE, 400, "info")
     assert (good["status"], good["bytes"]) == (200, len(law.daily_usage(database)))

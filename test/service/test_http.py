@@ -279,7 +279,8 @@ def test_an_unreachable_database_is_a_503(run):
     for path in REPORTS:
         name = next(names)
         check_problem(fields_of(service.get(path, X_Request_Id=name)), 503, name)
-        assert service.events("request", request_id=name, status=503)[0]["reason"]
+        wait_until(lambda name=name: service.events("request", request_id=name, status=503), 5, "the worker's line")
+        assert service.events("request", request_id=name)[0]["reason"]
     head = service.request(DAILY_USAGE, method="HEAD")
     assert (head.status, head.body) == (503, b"")
     assert service.get("/health_check").body == b"ok"
