@@ -1,4 +1,4 @@
-/* Probes of bounded cost: however often readiness is asked, the database is asked twice a second. */
+/* Probes of bounded cost: however often they come, the database is asked twice a second at most. */
 #include "probe.h"
 
 #include "db.h"
