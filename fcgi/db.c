@@ -32,6 +32,7 @@ static const char lock_not_available[] = "55P03";
 
 struct db {
     const struct config *config;
+    enum db_access access;
     const struct db_query *queries[QUERIES_MAX];
     size_t query_count;
     bool prepared[QUERIES_MAX];
@@ -46,15 +47,16 @@ struct db {
     char logged[REASON_SIZE]; /* the reason of the last connection failure that was logged */
 };
 
-static const struct db_query validator_query = {"validator", sql_worker_validator};
+static const struct db_query validator_query = {"validator", sql_worker_validator, 0};
 
-struct db *db_open(const struct config *config) {
+struct db *db_open(const struct config *config, enum db_access access) {
     struct db *db = calloc(1, sizeof *db);
     if (!db)
         return NULL;
     /* The one wait without a deadline is libpq's for a name server (resolv.conf(5)). */
     (void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
     db->config = config;
+    db->access = access;
     db_add_query(db, &validator_query);
     return db;
 }
@@ -261,8 +263,10 @@ static enum status set_up_session(struct db *db, int64_t deadline) {
     (void)snprintf(lock_limit, sizeof lock_limit, "%ld", lock_wait(limit_ms));
     (void)snprintf(limit, sizeof limit, "%ld", limit_ms + SEND_STALL_MS);
     (void)snprintf(check, sizeof check, "%d", CHECK_CLIENT_MS);
-    const char *const values[] = {lock_limit, limit, check};
-    if (!PQsendQueryParams(db->connection, sql_worker_session, 3, NULL, values, NULL, NULL, 0))
+    const char *const values[] = {lock_limit, limit, check,
+                                  db->access == DB_READ_ONLY ? "on" : "off"};
+    const int count = sizeof values / sizeof values[0];
+    if (!PQsendQueryParams(db->connection, sql_worker_session, count, NULL, values, NULL, NULL, 0))
         return fail_broken(db);
     PGresult *result;
     enum status status = await_result(db, deadline, &result);
@@ -329,11 +333,14 @@ enum status db_connect(struct db *db, int64_t deadline) {
     return status;
 }
 
-static enum status start_once(struct db *db, size_t index, int64_t deadline) {
+static enum status start_once(struct db *db, size_t index, const char *const *values,
+                              int64_t deadline) {
+    const struct db_query *query = db->queries[index];
     enum status status = db->prepared[index] ? STATUS_OK : prepare(db, index, deadline);
     if (status != STATUS_OK)
         return status;
-    if (!PQsendQueryPrepared(db->connection, db->queries[index]->name, 0, NULL, NULL, NULL, 0) ||
+    if (!PQsendQueryPrepared(db->connection, query->name, (int)query->parameter_count, values, NULL,
+                             NULL, 0) ||
         !PQsetSingleRowMode(db->connection))
         return fail_broken(db);
     db->running = true;
@@ -355,7 +362,8 @@ static enum status start_once(struct db *db, size_t index, int64_t deadline) {
     return status;
 }
 
-enum status db_start(struct db *db, const struct db_query *query, int64_t deadline) {
+enum status db_start(struct db *db, const struct db_query *query, const char *const *values,
+                     int64_t deadline) {
     size_t index = 0;
     while (index < db->query_count && db->queries[index] != query)
         index++;
@@ -365,7 +373,7 @@ enum status db_start(struct db *db, const struct db_query *query, int64_t deadli
     for (;;) {
         enum status status = db_connect(db, deadline);
         if (status == STATUS_OK)
-            status = start_once(db, index, deadline);
+            status = start_once(db, index, values, deadline);
         if (status == STATUS_OK)
             return status;
         if (strcmp(db->sqlstate, lock_not_available) == 0 && deadline_left(deadline) > DB_GRACE_MS)
@@ -437,7 +445,7 @@ void db_end(struct db *db) {
 
 enum status db_read_validator(struct db *db, int64_t deadline, char validator[DB_VALIDATOR_SIZE]) {
     const struct row *row = NULL;
-    enum status status = db_start(db, &validator_query, deadline);
+    enum status status = db_start(db, &validator_query, NULL, deadline);
     if (status != STATUS_OK)
         return status;
     status = db_next_row(db, deadline, &row);

@@ -18,14 +18,19 @@ enum {
 struct config;
 struct db;
 
-/* A statement: prepared under its name on every connection. */
+/* What the database lets a handle's sessions do; rights come on top of that. */
+enum db_access { DB_READ_ONLY, DB_READ_WRITE };
+
+/* A statement: prepared under its name on every connection. Its parameters are $1 to
+ * $parameter_count, of the types that PostgreSQL infers. */
 struct db_query {
     const char *name;
     const char *sql;
+    size_t parameter_count;
 };
 
 /* A handle without a connection yet; the configuration must outlive it. NULL when out of memory. */
-struct db *db_open(const struct config *config);
+struct db *db_open(const struct config *config, enum db_access access);
 void db_close(struct db *db);
 
 /* Has a query prepared on every connection made from now on; it must outlive the handle. */
@@ -35,10 +40,12 @@ void db_add_query(struct db *db, const struct db_query *query);
  * deadline.h; every function here returns by then. */
 enum status db_connect(struct db *db, int64_t deadline);
 
-/* Starts a query and waits for its first row. A connection that went stale while idle is made anew
+/* Starts a query and waits for its first row. There is a value for each of the query's parameters,
+ * in text, NULL for SQL's NULL; they are needed until the call returns, and may be NULL as a whole
+ * when there are none. A connection that went stale while idle is made anew
  * once. After STATUS_OK read the rows with db_next_row and end with db_end, whatever happens. */
 __attribute__((warn_unused_result)) enum status
-db_start(struct db *db, const struct db_query *query, int64_t deadline);
+db_start(struct db *db, const struct db_query *query, const char *const *values, int64_t deadline);
 
 /* STATUS_OK with *row set, or with *row NULL after the last. */
 __attribute__((warn_unused_result)) enum status db_next_row(struct db *db, int64_t deadline,

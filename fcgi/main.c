@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     log_open(http_is_cgi() ? STDERR_FILENO : STDOUT_FILENO, (enum log_level)config.log_level);
-    struct db *db = db_open(&config);
+    struct db *db = db_open(&config, DB_READ_ONLY);
     if (!db)
         return EXIT_FAILURE;
     probe_open(db);

@@ -16,7 +16,7 @@ enum {
     FAILURE_HOLDS_MS = 500, /* a database that is back is noticed soon */
 };
 
-static const struct db_query readiness_query = {"readiness", sql_worker_readiness};
+static const struct db_query readiness_query = {"readiness", sql_worker_readiness, 0};
 
 void probe_open(struct db *db) {
     db_add_query(db, &readiness_query);
@@ -31,7 +31,7 @@ static enum status ask_database(struct db *db, const char **reason) {
     bool ready = false;
     const struct row *row = NULL;
     int64_t deadline = deadline_in(PROBE_LIMIT_MS);
-    enum status status = db_start(db, &readiness_query, deadline);
+    enum status status = db_start(db, &readiness_query, NULL, deadline);
     while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
         ready = true;
     *reason = status == STATUS_OK ? "public.users or public.tokens is missing" : db_reason(db);

@@ -23,11 +23,11 @@ static const char *const no_parameters[] = {NULL};
 
 static const struct report reports[] = {
     {"/api/reports/daily_usage",
-     {"daily_usage", sql_reports_daily_usage},
+     {"daily_usage", sql_reports_daily_usage, 0},
      RENDER_VALUES,
      no_parameters},
     {"/api/reports/user_visits",
-     {"user_visits", sql_reports_user_visits},
+     {"user_visits", sql_reports_user_visits, 0},
      RENDER_OBJECTS,
      no_parameters},
 };
@@ -97,7 +97,7 @@ static enum status render_rows(const struct answer *answer, struct render *rende
 /* One pass over the report; *again when a second one is needed. */
 static enum status send_rows(const struct answer *answer, bool *again) {
     struct render render;
-    enum status status = db_start(answer->db, &answer->report->query, answer->deadline);
+    enum status status = db_start(answer->db, &answer->report->query, NULL, answer->deadline);
     if (status == STATUS_OK) {
         http_start_body(answer->request, "application/json", answer->tag);
         status = STATUS_CLIENT_GONE;

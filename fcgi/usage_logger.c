@@ -26,7 +26,7 @@ static const char help[] =
     "Checks /health_check and /readiness_check on 127.0.0.1:APP_PORT, asks the database for the\n"
     "daily usage, prints one JSON line, and exits: 0 when all went well, else 1.\n";
 
-static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage};
+static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage, 0};
 
 /* The last days of usage, as a ring. */
 struct usage {
@@ -74,7 +74,7 @@ static struct outcome read_usage(struct db *db, struct usage *usage) {
     const struct row *row = NULL;
     double started = milliseconds_now();
     int64_t deadline = deadline_in(DATABASE_LIMIT_MS);
-    enum status status = db_start(db, &usage_query, deadline);
+    enum status status = db_start(db, &usage_query, NULL, deadline);
     while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
         add_day(usage, row);
     db_end(db);
@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
     (void)options_read(argc, argv, help, (const char *[]){NULL});
     options_load_config(&config);
     log_open(STDOUT_FILENO, LOG_SILENT); /* one line: this run's own */
-    struct db *db = db_open(&config);
+    struct db *db = db_open(&config, DB_READ_ONLY);
     if (!db)
         return EXIT_FAILURE;
     db_add_query(db, &usage_query);
