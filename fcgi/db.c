@@ -452,9 +452,17 @@ enum status db_read_validator(struct db *db, int64_t deadline, char validator[DB
     if (status == STATUS_OK && (!row || !row->cells[0].text))
         status = fail(db, STATUS_INTERNAL_ERROR, "", "the database gave no validator");
     if (status == STATUS_OK) {
-        (void)snprintf(validator, DB_VALIDATOR_SIZE, "%s %s", db->identity, row->cells[0].text);
+        int length =
+            snprintf(validator, DB_VALIDATOR_SIZE, "%s %s", db->identity, row->cells[0].text);
+        if (length >= DB_VALIDATOR_SIZE) /* what is cut off may be what changes */
+            *validator = '\0';
         status = db_next_row(db, deadline, &row); /* there is no second one */
     }
     db_end(db);
     return status;
+}
+
+bool db_validator_holds(const struct db *db, const char *validator) {
+    size_t length = strlen(db->identity);
+    return strncmp(validator, db->identity, length) == 0 && validator[length] == ' ';
 }

@@ -55,9 +55,14 @@ __attribute__((warn_unused_result)) enum status db_next_row(struct db *db, int64
 void db_end(struct db *db);
 
 /* A text that changes whenever anything that a query started afterwards could see has changed:
- * database, crash recovery and snapshot. */
+ * database, crash recovery and snapshot. Empty when dozens of transactions are under way, whose
+ * list it would have to hold. */
 __attribute__((warn_unused_result)) enum status
 db_read_validator(struct db *db, int64_t deadline, char validator[DB_VALIDATOR_SIZE]);
+
+/* Whether a validator was read from the server that is asked now: a connection that was made anew
+ * since may have reached another. */
+bool db_validator_holds(const struct db *db, const char *validator);
 
 /* Why the last call failed, fit for a log: no SQL, host or password in it. */
 const char *db_reason(const struct db *db);

@@ -265,10 +265,9 @@ static void send_whole(struct request *request, const char *type, const char *ta
     const uint64_t body_length = length;
     bool bodiless = request->status == STATUS_NO_CONTENT || request->status == STATUS_NOT_MODIFIED;
     bool sent = put_header(request, type, tag, bodiless ? NULL : &body_length);
-    if (sent && request->method != HTTP_HEAD && length > 0) {
+    request->body_bytes = request->method == HTTP_HEAD ? 0 : length;
+    if (sent && request->body_bytes > 0)
         sent = put(body, length);
-        request->body_bytes = length;
-    }
     connection.stage = sent ? STAGE_SENT : STAGE_CUT;
 }
 
@@ -334,6 +333,17 @@ bool http_end_body(struct request *request) {
         return true;
     }
     return false;
+}
+
+const char *http_body(size_t *length) {
+    *length = connection.buffered;
+    return connection.stage == STAGE_BUFFERED ? connection.buffer : NULL;
+}
+
+void http_send_body(struct request *request, const char *content_type, const char *tag,
+                    const char *body, size_t length) {
+    request->status = STATUS_OK;
+    send_whole(request, content_type, tag, body, length);
 }
 
 void http_send_options(struct request *request) {

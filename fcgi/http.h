@@ -55,6 +55,13 @@ __attribute__((warn_unused_result)) bool http_write(struct request *request, con
  * length is known only now, and an HTTP/1.0 client cannot tell a cut body without one. */
 __attribute__((warn_unused_result)) bool http_end_body(struct request *request);
 
+/* The body so far while all of it is in the buffer, else NULL. Valid until http_end_body. */
+const char *http_body(size_t *length);
+
+/* An answer whose body is there already; the tag as in http_start_body. */
+void http_send_body(struct request *request, const char *content_type, const char *tag,
+                    const char *body, size_t length);
+
 /* Answers without a body of their own: 204 with Allow, 304 with the tag. */
 void http_send_options(struct request *request);
 void http_send_not_modified(struct request *request, const char *tag);

@@ -4,11 +4,13 @@
 #include "db.h"
 #include "deadline.h"
 #include "http.h"
+#include "kept.h"
 #include "params.h"
 #include "render.h"
 #include "sql.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +33,8 @@ static const struct report reports[] = {
      RENDER_OBJECTS,
      no_parameters},
 };
+
+static const char content_type[] = "application/json";
 
 enum { REPORT_COUNT = sizeof reports / sizeof reports[0] };
 
@@ -62,19 +66,20 @@ struct answer {
     struct db *db;
     long limit_ms;
     int64_t deadline; /* of the first row */
+    char validator[DB_VALIDATOR_SIZE];
     char tag[HTTP_TAG_SIZE];
 };
 
-/* The ETag: all that the answer's bytes depend on. It is read before the report is, so that a tag
- * may stand for newer rows than it says, which no later validator equals, but never for older. */
+/* The ETag: all that the answer's bytes depend on. Its validator is read before the report is, so
+ * that it may stand for newer rows than it says, which no later validator equals, but never for
+ * older. */
 static enum status read_tag(struct answer *answer) {
-    char validator[DB_VALIDATOR_SIZE];
-    enum status status = db_read_validator(answer->db, answer->deadline, validator);
-    if (status != STATUS_OK)
+    enum status status = db_read_validator(answer->db, answer->deadline, answer->validator);
+    if (status != STATUS_OK || !*answer->validator)
         return status;
     uint64_t state = UINT64_C(0xcbf29ce484222325);
     const char *const parts[] = {VERSION, answer->report->path, answer->report->query.sql,
-                                 answer->request->query, validator};
+                                 answer->request->query, answer->validator};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         state = hash(state, parts[i]);
     (void)snprintf(answer->tag, sizeof answer->tag, "%016" PRIx64, state);
@@ -94,12 +99,22 @@ static enum status render_rows(const struct answer *answer, struct render *rende
     return status;
 }
 
+/* Keeps the body to send it again while the validator stays, if it is small enough. */
+static void keep_body(const struct answer *answer) {
+    struct kept_body body = {.content_type = content_type};
+    body.data = http_body(&body.length);
+    if (body.data && *answer->tag)
+        kept_store(answer->report->path, answer->request->query, answer->validator, &body);
+}
+
 /* One pass over the report; *again when a second one is needed. */
-static enum status send_rows(const struct answer *answer, bool *again) {
+static enum status send_rows(struct answer *answer, bool *again) {
     struct render render;
     enum status status = db_start(answer->db, &answer->report->query, NULL, answer->deadline);
     if (status == STATUS_OK) {
-        http_start_body(answer->request, "application/json", answer->tag);
+        if (!db_validator_holds(answer->db, answer->validator))
+            *answer->tag = '\0'; /* these rows are another server's */
+        http_start_body(answer->request, content_type, answer->tag);
         status = STATUS_CLIENT_GONE;
         if (render_begin(&render, answer->request, answer->report->shape))
             status = render_rows(answer, &render);
@@ -107,16 +122,32 @@ static enum status send_rows(const struct answer *answer, bool *again) {
     db_end(answer->db);
     if (status == STATUS_OK && !render_end(&render))
         status = STATUS_CLIENT_GONE;
+    if (status == STATUS_OK)
+        keep_body(answer);
     *again = status == STATUS_OK && http_end_body(answer->request);
     return status;
 }
 
+/* Sends what the validator shows to be the answer still: nothing at all where the client has it, or
+ * the kept body. False when the report must be asked for. */
+static bool send_unchanged(const struct answer *answer) {
+    if (!*answer->tag)
+        return false;
+    if (http_tag_matches(answer->request, answer->tag)) {
+        http_send_not_modified(answer->request, answer->tag);
+        return true;
+    }
+    const struct kept_body *kept =
+        kept_find(answer->report->path, answer->request->query, answer->validator);
+    if (kept)
+        http_send_body(answer->request, kept->content_type, answer->tag, kept->data, kept->length);
+    return kept != NULL;
+}
+
 static enum status send_answer(struct answer *answer) {
     enum status status = read_tag(answer);
-    if (status == STATUS_OK && http_tag_matches(answer->request, answer->tag)) {
-        http_send_not_modified(answer->request, answer->tag);
+    if (status == STATUS_OK && send_unchanged(answer))
         return STATUS_OK;
-    }
     bool again = true;
     while (status == STATUS_OK && again)
         status = send_rows(answer, &again);

@@ -304,9 +304,10 @@ def frozen(server):
 
 @contextlib.contextmanager
 def locked(database):
-    """Someone holds the table."""
+    """Someone holds the table, and something was committed since: no kept answer is the current one."""
     with database.connect() as someone:
         someone.execute("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+        database.execute("SELECT pg_current_xact_id()")
         yield someone
 
 

@@ -1,6 +1,7 @@
 """The contract's HTTP section, line by line: methods, errors and who makes them, parameters, request ids, ETags,
 compression; and that nothing of the database's shows."""
 
+import contextlib
 import gzip
 import itertools
 import json
@@ -13,6 +14,7 @@ import pytest
 from conftest import make_database
 from law import DAILY_USAGE, USER_VISITS
 from postgres import PASSWORD, free_port, processes_below, wait_until
+from target import start_service
 
 REPORTS = [DAILY_USAGE, USER_VISITS]
 PROBES = ["/health_check", "/readiness_check"]
@@ -478,6 +480,107 @@ def test_a_tag_is_over_with_any_write(service, database):
         connection.execute("DELETE FROM tokens WHERE user_id = 41")
     for path in REPORTS:
         assert service.get(path).body == law.ANSWERS[path](database)
+
+
+def test_a_tag_holds_every_transaction_under_way(run, own_server):
+    """However many they are, and however long their numbers, as in an older database: the last of them is what a
+    list that was cut off would leave out."""
+    database = make_database(own_server)
+    service = run(database, FCGI_WORKERS="1")
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(database.connect()) for _ in range(46)]
+        writers[0].execute("DO 'BEGIN FOR i IN 1..1000000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'")
+        for writer in writers:
+            writer.execute("BEGIN; INSERT INTO tokens (user_id, token, created_at, used_at)"
+                           " VALUES (3, '1', '2025-01-01', '2025-01-01')")
+        database.execute("SELECT pg_current_xact_id()")
+        before = service.get(DAILY_USAGE)
+        assert b"2025-01-01" not in before.body
+        writers.pop().execute("COMMIT")
+        after = service.get(DAILY_USAGE, If_None_Match=before.headers["ETag"] or '"none"')
+        assert (after.status, after.body) == (200, law.ANSWERS[DAILY_USAGE](database))
+        for writer in writers:
+            writer.execute("ROLLBACK")
+
+
+# Bodies sent again
+
+
+@pytest.fixture(scope="module")
+def alone(own_server):
+    """A database on a server that nothing else writes to."""
+    return make_database(own_server)
+
+
+@pytest.fixture(scope="module")
+def lone_worker(programs, alone):
+    """A service whose one worker knows what it has answered before."""
+    running = start_service(programs, alone.environment(), FCGI_WORKERS="1")
+    yield running
+    running.stop()
+
+
+@contextlib.contextmanager
+def out_of_reach(database):
+    """The tables, for everyone else; nothing in them changes."""
+    with database.connect() as someone:
+        someone.execute("BEGIN; LOCK TABLE users, tokens IN ACCESS EXCLUSIVE MODE")
+        yield someone
+
+
+@pytest.mark.parametrize("path", REPORTS)
+@pytest.mark.parametrize("first", ["GET", "HEAD"])
+def test_an_unchanged_answer_is_sent_without_reading_the_tables(lone_worker, alone, path, first):
+    expected, tag = law.ANSWERS[path](alone), tag_of(lone_worker, path)
+    alone.execute("SELECT pg_current_xact_id()")  # what is kept so far is of no use from here on
+    lone_worker.request(path, method=first)
+    with out_of_reach(alone):
+        answer = lone_worker.get(path)
+        assert (answer.status, answer.body) == (200, expected)
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Content-Length"] == str(len(expected))
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["ETag"] not in (None, tag)
+        head = lone_worker.request(path, method="HEAD")
+        assert (head.status, head.body) == (200, b"")
+        for name in ("Content-Type", "Content-Length", "Cache-Control", "ETag"):
+            assert head.headers[name] == answer.headers[name]
+        packed = lone_worker.get(path, Accept_Encoding="gzip")
+        body = gzip.decompress(packed.body) if packed.headers["Content-Encoding"] else packed.body
+        assert (packed.status, body) == (200, expected)
+        old = lone_worker.raw(b"GET %s HTTP/1.0\r\n\r\n" % path.encode())
+        assert old.startswith(b"HTTP/1.1 200 ") and old.endswith(b"\r\n\r\n" + expected)
+        assert lone_worker.get(path, If_None_Match=answer.headers["ETag"]).status == 304
+    logged = lone_worker.events("request", path=path, method="GET", status=200, bytes=len(expected))
+    assert logged
+
+
+@pytest.mark.parametrize("change", [
+    "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (41, '1', '2025-01-01', '2025-01-01')",
+    "UPDATE tokens SET created_at = created_at + interval '1 day' WHERE user_id = 41",
+    "UPDATE users SET joined_at = joined_at + interval '1 day' WHERE id = 3",
+    "DELETE FROM tokens WHERE user_id = 41",
+    "BEGIN; DELETE FROM tokens; ROLLBACK; INSERT INTO tokens (user_id, token, used_at) VALUES (3, '1', now())",
+    "TRUNCATE tokens",
+])
+def test_a_kept_answer_is_over_with_any_write(lone_worker, alone, change):
+    for path in REPORTS:
+        assert lone_worker.get(path).body == law.ANSWERS[path](alone)
+    with out_of_reach(alone) as someone:
+        someone.execute(f"{change}; COMMIT")
+    for path in REPORTS:
+        assert lone_worker.get(path).body == law.ANSWERS[path](alone)
+
+
+def test_a_kept_answer_is_over_with_a_restart(lone_worker, own_server, alone):
+    before = lone_worker.get(DAILY_USAGE)
+    own_server.stop("immediate")
+    own_server.start()
+    answer = lone_worker.get(DAILY_USAGE)
+    assert (answer.status, answer.body) == (200, before.body)
+    assert answer.headers["ETag"] != before.headers["ETag"]
+    with out_of_reach(alone):
+        assert lone_worker.get(DAILY_USAGE).headers["ETag"] == answer.headers["ETag"]
 
 
 def test_other_answers_have_no_tag(service):

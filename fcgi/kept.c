@@ -1,0 +1,86 @@
+/* A short list, the one asked for last in front; each entry is one block of memory. */
+#include "kept.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct entry {
+    struct kept_body body;
+    size_t size; /* of the block */
+    const char *path, *query, *validator;
+    char texts[]; /* those three, and the body's data */
+};
+
+static struct entry *entries[KEPT_COUNT_MAX];
+static size_t entry_count;
+static size_t bytes;
+
+static void drop(size_t index) {
+    bytes -= entries[index]->size;
+    free(entries[index]);
+    entry_count--;
+    memmove(&entries[index], &entries[index + 1], (entry_count - index) * sizeof entries[0]);
+}
+
+static void put_in_front(struct entry *entry, size_t index) {
+    memmove(&entries[1], &entries[0], index * sizeof entries[0]);
+    entries[0] = entry;
+}
+
+/* The place of a path and query string; entry_count where they have none. */
+static size_t find(const char *path, const char *query) {
+    size_t i = 0;
+    while (i < entry_count &&
+           (strcmp(entries[i]->path, path) != 0 || strcmp(entries[i]->query, query) != 0))
+        i++;
+    return i;
+}
+
+const struct kept_body *kept_find(const char *path, const char *query, const char *validator) {
+    size_t index = find(path, query);
+    if (index == entry_count || strcmp(entries[index]->validator, validator) != 0)
+        return NULL;
+    struct entry *entry = entries[index];
+    put_in_front(entry, index);
+    return &entry->body;
+}
+
+/* Copies to *free_place, which moves on; returns the copy. */
+static const char *copy(char **free_place, const char *data, size_t size) {
+    char *place = *free_place;
+    if (size > 0)
+        memcpy(place, data, size);
+    *free_place += size;
+    return place;
+}
+
+void kept_store(const char *path, const char *query, const char *validator,
+                const struct kept_body *body) {
+    size_t path_size = strlen(path) + 1, query_size = strlen(query) + 1;
+    size_t validator_size = strlen(validator) + 1;
+    size_t size = sizeof(struct entry) + path_size + query_size + validator_size + body->length;
+    size_t same = find(path, query);
+    if (same < entry_count)
+        drop(same);
+    if (size > KEPT_BYTES_MAX)
+        return;
+    while (entry_count == KEPT_COUNT_MAX || bytes + size > KEPT_BYTES_MAX)
+        drop(entry_count - 1);
+    struct entry *entry = malloc(size);
+    if (!entry)
+        return;
+    char *place = entry->texts;
+    entry->size = size;
+    entry->path = copy(&place, path, path_size);
+    entry->query = copy(&place, query, query_size);
+    entry->validator = copy(&place, validator, validator_size);
+    entry->body = (struct kept_body){body->content_type, copy(&place, body->data, body->length),
+                                     body->length};
+    bytes += size;
+    put_in_front(entry, entry_count++);
+}
+
+void kept_clear(void) {
+    while (entry_count > 0)
+        drop(entry_count - 1);
+}
