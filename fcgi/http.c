@@ -6,7 +6,9 @@
 #include "json.h"
 #include "log.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fastcgi.h>
 #include <fcgiapp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -22,6 +25,8 @@ enum {
     READ_SECONDS = 2,   /* a web server sends its request at once */
     WRITE_SECONDS = 30, /* an answer that nothing takes for this long is given up */
     METHOD_LENGTH_MAX = 32,
+    HEADER_SIZE = 512,
+    STREAM_SIZE = 32 * 1024, /* how much of a long body leaves at a time */
     WAITED_MS_MAX = 3600000, /* beyond this a request's time of arrival is not believed */
 };
 
@@ -215,60 +220,139 @@ struct request *http_accept(void) {
     return request;
 }
 
-static bool put(const char *data, size_t length) {
-    if (length == 0)
-        return true;
-    if (is_cgi)
-        return fwrite(data, 1, length, stdout) == length;
-    return FCGX_PutStr(data, (int)length, connection.fastcgi.out) == (int)length;
+/* Writes all of it. An interruption is none by a signal of ours (those are blocked): a process that
+ * was stopped and goes on sees one too. */
+static bool write_parts(int fd, struct iovec *parts, size_t count) {
+    while (count > 0) {
+        ssize_t written = writev(fd, parts, (int)count);
+        if (written < 0 && errno != EINTR)
+            return false;
+        size_t left = written < 0 ? 0 : (size_t)written;
+        while (count > 0 && left >= parts->iov_len) {
+            left -= parts->iov_len;
+            parts++;
+            count--;
+        }
+        if (count > 0) {
+            parts->iov_base = (char *)parts->iov_base + left;
+            parts->iov_len -= left;
+        }
+    }
+    return true;
 }
 
-static bool put_text(const char *text) {
-    return put(text, strlen(text));
+static FCGI_Header record_header(unsigned char type, size_t length) {
+    unsigned id = (unsigned)connection.fastcgi.requestId;
+    return (FCGI_Header){
+        .version = FCGI_VERSION_1,
+        .type = type,
+        .requestIdB1 = (unsigned char)(id >> 8),
+        .requestIdB0 = (unsigned char)id,
+        .contentLengthB1 = (unsigned char)(length >> 8),
+        .contentLengthB0 = (unsigned char)length,
+    };
 }
 
-static bool put_field(const char *name, const char *value) {
-    return put_text(name) && put_text(": ") && put_text(value) && put_text("\r\n");
+/* Records are written here rather than through libfcgi's stream, which sends 8 kB at a time: a
+ * whole answer leaves at once, with the end-of-request record that tells the web server so. */
+static bool put_records(struct iovec header, const char *body, size_t length, bool is_last) {
+    const struct {
+        FCGI_Header end_of_output;
+        FCGI_EndRequestRecord end_of_request;
+    } end = {record_header(FCGI_STDOUT, 0),
+             {record_header(FCGI_END_REQUEST, sizeof(FCGI_EndRequestBody)),
+              {.protocolStatus = FCGI_REQUEST_COMPLETE}}};
+    do {
+        size_t chunk = length < FCGI_MAX_LENGTH ? length : FCGI_MAX_LENGTH;
+        FCGI_Header of_header = record_header(FCGI_STDOUT, header.iov_len);
+        FCGI_Header of_body = record_header(FCGI_STDOUT, chunk);
+        struct iovec parts[5];
+        size_t count = 0;
+        if (header.iov_len > 0) {
+            parts[count++] = (struct iovec){&of_header, sizeof of_header};
+            parts[count++] = header;
+        }
+        if (chunk > 0) {
+            parts[count++] = (struct iovec){&of_body, sizeof of_body};
+            parts[count++] = (struct iovec){(void *)body, chunk};
+        }
+        if (is_last && chunk == length)
+            parts[count++] = (struct iovec){(void *)&end, sizeof end};
+        if (!write_parts(connection.fastcgi.ipcFd, parts, count))
+            return false;
+        header.iov_len = 0;
+        body += chunk;
+        length -= chunk;
+    } while (length > 0);
+    return true;
+}
+
+/* The header, if there is one, and a part of the body; is_last with the end of it. */
+static bool put(struct iovec header, const char *body, size_t length, bool is_last) {
+    if (!is_cgi)
+        return put_records(header, body, length, is_last);
+    return fwrite(header.iov_base, 1, header.iov_len, stdout) == header.iov_len &&
+           fwrite(body, 1, length, stdout) == length;
+}
+
+static void add_text(struct iovec *header, const char *text) {
+    size_t length = strlen(text);
+    assert(length <= HEADER_SIZE - header->iov_len);
+    memcpy((char *)header->iov_base + header->iov_len, text, length);
+    header->iov_len += length;
+}
+
+static void add_field(struct iovec *header, const char *name, const char *value) {
+    add_text(header, name);
+    add_text(header, ": ");
+    add_text(header, value);
+    add_text(header, "\r\n");
 }
 
 /* The header, up to the empty line; a NULL length leaves Content-Length out. */
-static bool put_header(struct request *request, const char *type, const char *tag,
-                       const uint64_t *length) {
+static struct iovec make_header(const struct request *request, const char *type, const char *tag,
+                                const uint64_t *length) {
+    static char text[HEADER_SIZE];
+    struct iovec header = {text, 0};
     char line[HTTP_TAG_SIZE + 8];
+    bool tagged = tag && *tag;
     (void)snprintf(line, sizeof line, "%d %s", status_code(request->status),
                    status_title(request->status));
-    bool sent = put_field("Status", line);
+    add_field(&header, "Status", line);
     if (type)
-        sent = sent && put_field("Content-Type", type);
+        add_field(&header, "Content-Type", type);
     if (length) {
         (void)snprintf(line, sizeof line, "%llu", (unsigned long long)*length);
-        sent = sent && put_field("Content-Length", line);
+        add_field(&header, "Content-Length", line);
     }
-    if (tag && *tag) {
+    if (tagged) {
         (void)snprintf(line, sizeof line, "\"%s\"", tag);
-        sent = sent && put_field("ETag", line);
+        add_field(&header, "ETag", line);
+        add_field(&header, "Vary", "Accept-Encoding"); /* nginx compresses */
     }
-    if (tag && *tag)
-        sent = sent && put_field("Vary", "Accept-Encoding"); /* nginx compresses */
     if (status_is_temporary(request->status))
-        sent = sent && put_field("Retry-After", "1");
+        add_field(&header, "Retry-After", "1");
     if (request->status == STATUS_METHOD_NOT_ALLOWED || request->status == STATUS_NO_CONTENT)
-        sent = sent && put_field("Allow", "GET, HEAD, OPTIONS");
+        add_field(&header, "Allow", "GET, HEAD, OPTIONS");
     /* Every answer is checked with the database before it is used again. */
-    sent = sent && put_field("Cache-Control", tag && *tag ? "no-cache" : "no-store");
-    return sent && put_text("\r\n");
+    add_field(&header, "Cache-Control", tagged ? "no-cache" : "no-store");
+    add_text(&header, "\r\n");
+    return header;
 }
 
-/* An answer that fits the buffer: header and body at once. */
+/* Ends the answer with what is left of its body. */
+static void put_last(struct iovec header, const char *body, size_t length) {
+    connection.stage = put(header, body, length, true) ? STAGE_SENT : STAGE_CUT;
+}
+
+/* An answer whose body is all there: header and body at once. */
 static void send_whole(struct request *request, const char *type, const char *tag, const char *body,
                        size_t length) {
     const uint64_t body_length = length;
     bool bodiless = request->status == STATUS_NO_CONTENT || request->status == STATUS_NOT_MODIFIED;
-    bool sent = put_header(request, type, tag, bodiless ? NULL : &body_length);
     request->body_bytes = request->method == HTTP_HEAD ? 0 : length;
-    if (sent && request->body_bytes > 0)
-        sent = put(body, length);
-    connection.stage = sent ? STAGE_SENT : STAGE_CUT;
+    put_last(make_header(request, type, tag, bodiless ? NULL : &body_length), body,
+             request->body_bytes);
 }
 
 void http_start_body(struct request *request, const char *content_type, const char *tag) {
@@ -282,50 +366,68 @@ void http_start_body(struct request *request, const char *content_type, const ch
 
 /* The body has outgrown the buffer: from here on it is streamed or, where it may not be, counted.
  */
-static bool start_stream(struct request *request) {
+static bool start_stream(const struct request *request) {
     if (request->method == HTTP_HEAD || (!connection.streamable && !connection.has_length)) {
         connection.stage = STAGE_COUNTING;
         return true;
     }
     connection.stage = STAGE_STREAMING;
-    return put_header(request, connection.content_type, connection.tag,
-                      connection.has_length ? &connection.declared_length : NULL) &&
-           put(connection.buffer, connection.buffered);
+    const uint64_t *length = connection.has_length ? &connection.declared_length : NULL;
+    struct iovec header = make_header(request, connection.content_type, connection.tag, length);
+    return put(header, connection.buffer, connection.buffered, false);
 }
 
-bool http_write(struct request *request, const char *data, size_t length) {
-    request->body_bytes += length;
-    if (connection.stage == STAGE_BUFFERED) {
-        if (length <= sizeof connection.buffer - connection.buffered) {
-            memcpy(connection.buffer + connection.buffered, data, length);
-            connection.buffered += length;
-            return true;
-        }
-        if (!start_stream(request)) {
-            connection.stage = STAGE_CUT;
-            return false;
-        }
-    }
-    if (connection.stage == STAGE_COUNTING)
-        return true;
-    bool fits = !connection.has_length || request->body_bytes <= connection.declared_length;
-    if (connection.stage == STAGE_STREAMING && fits && put(data, length))
-        return true;
+/* Sends what the buffer holds, and what is too large for it as it is. */
+static bool stream(const char *data, size_t length) {
+    const struct iovec none = {"", 0};
+    if (!put(none, connection.buffer, connection.buffered, false))
+        return false;
+    connection.buffered = 0;
+    return length <= STREAM_SIZE || put(none, data, length, false);
+}
+
+static bool cut(void) {
     connection.stage = STAGE_CUT;
     return false;
 }
 
+bool http_write(struct request *request, const char *data, size_t length) {
+    request->body_bytes += length;
+    if (connection.stage == STAGE_BUFFERED &&
+        length > sizeof connection.buffer - connection.buffered) {
+        if (!start_stream(request))
+            return cut();
+        connection.buffered = 0;
+    }
+    if (connection.stage == STAGE_COUNTING)
+        return true;
+    if (connection.stage == STAGE_STREAMING) {
+        if (connection.has_length && request->body_bytes > connection.declared_length)
+            return cut();
+        if (connection.buffered + length > STREAM_SIZE && !stream(data, length))
+            return cut();
+        if (length > STREAM_SIZE)
+            return true;
+    } else if (connection.stage != STAGE_BUFFERED) {
+        return cut();
+    }
+    memcpy(connection.buffer + connection.buffered, data, length);
+    connection.buffered += length;
+    return true;
+}
+
 bool http_end_body(struct request *request) {
+    const struct iovec none = {"", 0};
     if (connection.stage == STAGE_BUFFERED) {
         send_whole(request, connection.content_type, connection.tag, connection.buffer,
                    connection.buffered);
     } else if (connection.stage == STAGE_STREAMING) {
-        bool whole = !connection.has_length || request->body_bytes == connection.declared_length;
-        connection.stage = whole ? STAGE_SENT : STAGE_CUT;
+        if (connection.has_length && request->body_bytes != connection.declared_length)
+            return cut();
+        put_last(none, connection.buffer, connection.buffered);
     } else if (connection.stage == STAGE_COUNTING && request->method == HTTP_HEAD) {
         const uint64_t *length = connection.streamable ? NULL : &request->body_bytes;
-        bool sent = put_header(request, connection.content_type, connection.tag, length);
-        connection.stage = sent ? STAGE_SENT : STAGE_CUT;
+        put_last(make_header(request, connection.content_type, connection.tag, length), "", 0);
         request->body_bytes = 0;
     } else if (connection.stage == STAGE_COUNTING) {
         connection.has_length = true;
@@ -400,22 +502,13 @@ static bool finish_cgi(void) {
     return fflush(stdout) == 0 && connection.stage == STAGE_SENT;
 }
 
-/* The end-of-request record is what tells the web server that the answer is whole, so a cut one
- * goes without. The socket is closed here, at once: libfcgi would first wait for the web server to
- * close its side, which a TCP socket needs and a Unix one does not. */
+/* A cut answer goes without an end-of-request record, so that it cannot be taken for whole. The
+ * socket is closed here, at once: libfcgi would first wait for the web server to close its side,
+ * which a TCP socket needs and a Unix one does not. */
 static bool finish_fastcgi(void) {
-    FCGX_Request *fastcgi = &connection.fastcgi;
-    bool whole = connection.stage == STAGE_SENT;
-    if (whole) {
-        fastcgi->keepConnection = 1;
-        FCGX_Finish_r(fastcgi);
-        whole = fastcgi->ipcFd >= 0;
-    } else {
-        FCGX_Free(fastcgi, 0);
-    }
-    if (fastcgi->ipcFd >= 0)
-        (void)close(fastcgi->ipcFd);
-    return whole;
+    FCGX_Free(&connection.fastcgi, 0);
+    (void)close(connection.fastcgi.ipcFd);
+    return connection.stage == STAGE_SENT;
 }
 
 bool http_finish(void) {
