@@ -14,7 +14,7 @@ COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -f
             $(shell pkg-config --cflags json-c)
 LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
 
-COMMON  := config db json log options status
+COMMON  := config db json json_escape log options status
 WORKER  := $(COMMON) http kept main migrate params probe render report route
 LOGGER  := $(COMMON) http_client usage_logger
 objects  = $(patsubst %,$(BUILD)/%.o,$(1))

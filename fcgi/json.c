@@ -1,72 +1,64 @@
-/* Objects and strings through json-c, the one module that includes it. */
+/* An object is its text, which members are added to. */
 #include "json.h"
 
-#include <json-c/json.h>
-#include <stdbool.h>
+#include "json_escape.h"
+
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static _Noreturn void end_out_of_memory(void) {
-    static const char line[] = "{\"level\":\"error\",\"event\":\"out_of_memory\"}\n";
-    (void)fputs(line, stderr);
-    exit(EXIT_FAILURE);
-}
+enum { FIRST_SIZE = 512, NUMBER_SIZE = 32 };
 
-static struct json_object *check_allocated(struct json_object *value) {
-    if (!value)
-        end_out_of_memory();
-    return value;
-}
+struct json_object {
+    char *text;
+    size_t length; /* without the brace that closes it */
+    size_t size;
+};
 
-/* The length of the UTF-8 sequence that text starts with, 0 where it is none (RFC 3629, 4). */
-static size_t utf8_length(const unsigned char *text, size_t left) {
-    unsigned char first = text[0];
-    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first > 0xf4 || length > left)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
+/* Room for so many more bytes and for the object's end. */
+static char *reserve(struct json_object *object, size_t more) {
+    size_t needed = object->length + more + sizeof "}";
+    if (needed > object->size) {
+        object->size = needed < FIRST_SIZE ? FIRST_SIZE : 2 * needed;
+        object->text = realloc(object->text, object->size);
+        if (!object->text)
+            json_end_out_of_memory();
     }
-    bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-    bool beyond = (first == 0xed && text[1] > 0x9f) || (first == 0xf4 && text[1] > 0x8f);
-    return overlong || beyond ? 0 : length;
+    return object->text + object->length;
 }
 
-static size_t valid_prefix(const char *text, size_t length) {
-    size_t valid = 0, step;
-    while (valid < length &&
-           (step = utf8_length((const unsigned char *)text + valid, length - valid)) > 0)
-        valid += step;
-    return valid;
+static void append(struct json_object *object, const char *text, size_t length) {
+    memcpy(reserve(object, length), text, length);
+    object->length += length;
 }
 
-/* JSON is UTF-8: bytes from outside that are not are shown as question marks. NULL when all are. */
-static char *repair(const char *text, size_t length) {
-    size_t valid = valid_prefix(text, length);
-    if (valid == length)
-        return NULL;
-    char *repaired = malloc(length + 1);
-    if (!repaired)
-        end_out_of_memory();
-    memcpy(repaired, text, length);
-    repaired[length] = '\0';
-    for (; valid < length; valid += valid_prefix(repaired + valid, length - valid))
-        repaired[valid] = '?';
-    return repaired;
+static void append_string(struct json_object *object, const char *text, size_t length) {
+    size_t escaped_length;
+    const char *escaped = json_escape(text, length, &escaped_length);
+    append(object, "\"", 1);
+    append(object, escaped, escaped_length);
+    append(object, "\"", 1);
 }
 
-static void add(struct json_object *object, const char *key, struct json_object *value) {
-    char *repaired = repair(key, strlen(key));
-    if (json_object_object_add_ex(object, repaired ? repaired : key, value,
-                                  JSON_C_OBJECT_ADD_KEY_IS_NEW) != 0)
-        end_out_of_memory();
-    free(repaired);
+static void append_key(struct json_object *object, const char *key) {
+    if (object->length > 1)
+        append(object, ",", 1);
+    append_string(object, key, strlen(key));
+    append(object, ":", 1);
+}
+
+static void add(struct json_object *object, const char *key, const char *value, size_t length) {
+    append_key(object, key);
+    append(object, value, length);
 }
 
 struct json_object *json_create(void) {
-    return check_allocated(json_object_new_object());
+    struct json_object *object = calloc(1, sizeof *object);
+    if (!object)
+        json_end_out_of_memory();
+    append(object, "{", 1);
+    return object;
 }
 
 void json_add_string(struct json_object *object, const char *key, const char *value) {
@@ -78,45 +70,41 @@ void json_add_string_of(struct json_object *object, const char *key, const char 
                         size_t length) {
     if (!object)
         return;
-    char *repaired = repair(value, length);
-    const char *text = repaired ? repaired : value;
-    add(object, key, check_allocated(json_object_new_string_len(text, (int)length)));
-    free(repaired);
+    append_key(object, key);
+    append_string(object, value, length);
 }
 
 void json_add_integer(struct json_object *object, const char *key, int64_t value) {
+    char text[NUMBER_SIZE];
     if (object)
-        add(object, key, check_allocated(json_object_new_int64(value)));
+        add(object, key, text, (size_t)snprintf(text, sizeof text, "%" PRId64, value));
 }
 
 void json_add_milliseconds(struct json_object *object, const char *key, double value) {
+    char text[NUMBER_SIZE];
     if (!object)
         return;
-    char text[32];
     (void)snprintf(text, sizeof text, "%.3f", value);
-    add(object, key, check_allocated(json_object_new_double_s(value, text)));
-}
-
-void json_add_null(struct json_object *object, const char *key) {
-    if (object)
-        add(object, key, NULL);
+    add(object, key, text, strlen(text));
 }
 
 void json_add_object(struct json_object *object, const char *key, struct json_object *member) {
-    if (object)
-        add(object, key, member);
-    else
-        json_release(member);
+    size_t length;
+    if (object && member) {
+        const char *text = json_text(member, &length);
+        add(object, key, text, length);
+    }
+    json_release(member);
 }
 
 const char *json_text(struct json_object *object, size_t *length) {
-    const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
-    const char *text = json_object_to_json_string_length(object, flags, length);
-    if (!text)
-        end_out_of_memory();
-    return text;
+    memcpy(reserve(object, 0), "}", sizeof "}");
+    *length = object->length + 1;
+    return object->text;
 }
 
 void json_release(struct json_object *object) {
-    (void)json_object_put(object);
+    if (object)
+        free(object->text);
+    free(object);
 }

@@ -18,7 +18,6 @@ void json_add_string_of(struct json_object *object, const char *key, const char 
                         size_t length);
 void json_add_integer(struct json_object *object, const char *key, int64_t value);
 void json_add_milliseconds(struct json_object *object, const char *key, double value);
-void json_add_null(struct json_object *object, const char *key);
 void json_add_object(struct json_object *object, const char *key, struct json_object *member);
 
 /* The object's text, owned by the object and valid until it changes or is released. */

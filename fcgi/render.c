@@ -1,11 +1,10 @@
-/* Each row becomes a json-c object that is written and released: memory stays flat. */
+/* Cells go straight into the body: no row is built first, and memory stays flat. */
 #include "render.h"
 
 #include "http.h"
-#include "json.h"
+#include "json_escape.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { TIMESTAMP_SIZE = 64, FRACTION_DIGITS = 6 };
@@ -38,45 +37,61 @@ size_t render_timestamp(const char *text, size_t length, char *out, size_t size)
     return total;
 }
 
-static void add_cell(struct json_object *object, const char *key, const struct cell *cell) {
-    char timestamp[TIMESTAMP_SIZE];
-    if (!cell->text) {
-        json_add_null(object, key);
-        return;
-    }
+static bool write_text(const struct render *render, const char *text, size_t length) {
+    return length == 0 || http_write(render->request, text, length);
+}
+
+static bool write_string(const struct render *render, const char *text, size_t length) {
+    size_t escaped_length;
+    const char *escaped = json_escape(text, length, &escaped_length);
+    return write_text(render, "\"", 1) && write_text(render, escaped, escaped_length) &&
+           write_text(render, "\"", 1);
+}
+
+static bool write_key(const struct render *render, const char *key) {
+    return write_string(render, key, strlen(key)) && write_text(render, ":", 1);
+}
+
+static bool write_timestamp(const struct render *render, const struct cell *cell) {
+    char quoted[TIMESTAMP_SIZE + 2] = "\"";
+    size_t length = render_timestamp(cell->text, cell->length, quoted + 1, TIMESTAMP_SIZE);
+    quoted[1 + length] = '"';
+    return write_text(render, quoted, length + 2);
+}
+
+/* PostgreSQL writes integers as JSON does, and nothing that JSON escapes into a timestamp. */
+static bool write_cell(const struct render *render, const struct cell *cell) {
+    if (!cell->text)
+        return write_text(render, "null", 4);
     switch (cell->type) {
     case CELL_INTEGER:
-        json_add_integer(object, key, strtoll(cell->text, NULL, 10));
-        break;
+        return write_text(render, cell->text, cell->length);
     case CELL_TIMESTAMP:
-        json_add_string_of(object, key, timestamp,
-                           render_timestamp(cell->text, cell->length, timestamp, sizeof timestamp));
-        break;
+        return write_timestamp(render, cell);
     case CELL_TEXT:
-        json_add_string_of(object, key, cell->text, cell->length);
         break;
     }
+    return write_string(render, cell->text, cell->length);
+}
+
+/* The columns after the key, as an object. */
+static bool write_members(const struct render *render, const struct row *row) {
+    bool sent = write_text(render, "{", 1);
+    for (size_t i = 1; i < row->count && sent; i++) {
+        const struct cell *cell = &row->cells[i];
+        sent = (i == 1 || write_text(render, ",", 1)) && write_key(render, cell->name) &&
+               write_cell(render, cell);
+    }
+    return sent && write_text(render, "}", 1);
 }
 
 bool render_row(struct render *render, const struct row *row) {
-    if (render->rows++ > 0 && !http_write(render->request, ",", 1))
+    if (render->rows++ > 0 && !write_text(render, ",", 1))
         return false;
-    struct json_object *entry = json_create();
-    const char *key = row->cells[0].text ? row->cells[0].text : "null";
-    if (render->shape == RENDER_VALUES) {
-        add_cell(entry, key, &row->cells[1]);
-    } else {
-        struct json_object *members = json_create();
-        for (size_t i = 1; i < row->count; i++)
-            add_cell(members, row->cells[i].name, &row->cells[i]);
-        json_add_object(entry, key, members);
-    }
-    size_t length;
-    const char *text = json_text(entry, &length);
-    /* {"key":…} without its braces: the answer is one object over all rows. */
-    bool sent = http_write(render->request, text + 1, length - 2);
-    json_release(entry);
-    return sent;
+    if (!write_key(render, row->cells[0].text ? row->cells[0].text : "null"))
+        return false;
+    return render->shape == RENDER_VALUES ? write_cell(render, &row->cells[1])
+                                          : write_members(render, row);
 }
 
 bool render_end(struct render *render) {

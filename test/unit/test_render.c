@@ -4,12 +4,13 @@
 
 #include "cases.h"
 
+#include <json-c/json.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Stands in for fcgi/http.c: keeps the body instead of sending it. */
-static char body[1024];
+static char body[4096];
 static size_t body_length;
 static unsigned writes_taken; /* until the client goes */
 
@@ -212,9 +213,11 @@ struct departure {
 static const struct departure departures[] = {
     {"client gone before the start", 0, ""},
     {"client gone before the first row", 1, "{"},
-    {"client gone before a comma", 2, "{\"a\":1"},
-    {"client gone before the second row", 3, "{\"a\":1,"},
-    {"client gone before the end", 4, "{\"a\":1,\"b\":2"},
+    {"client gone in the first key", 3, "{\"a"},
+    {"client gone before the first value", 5, "{\"a\":"},
+    {"client gone before a comma", 6, "{\"a\":1"},
+    {"client gone before the second row", 7, "{\"a\":1,"},
+    {"client gone before the end", 12, "{\"a\":1,\"b\":2"},
 };
 
 static void check_departure(void **state) {
@@ -224,11 +227,72 @@ static void check_departure(void **state) {
     assert_string_equal(body, line->body);
 }
 
+/* What texts are made of: all that JSON escapes, what it leaves, and bytes that are never UTF-8. */
+static const char *const pieces[] = {
+    "a",    " ",    "~",        "0",        "\"",           "\\",           "/",
+    "\b",   "\f",   "\n",       "\r",       "\t",           "\x01",         "\x0b",
+    "\x1f", "\x7f", "\xc2\x80", "\xc3\xa9", "\xe2\x80\xa8", "\xef\xbf\xbf", "\xf0\x9f\x98\x80",
+    "\xff", "\xc0", "\xf5",
+};
+
+enum { PIECES = sizeof pieces / sizeof pieces[0], NEVER_UTF8 = 3, TEXT_PIECES_MAX = 20 };
+
+/* A text, and what is to be shown of it. */
+static void make_text(unsigned *seed, char *text, char *shown) {
+    *text = *shown = '\0';
+    for (int count = rand_r(seed) % TEXT_PIECES_MAX; count > 0; count--) {
+        size_t piece = (size_t)rand_r(seed) % PIECES;
+        text = stpcpy(text, pieces[piece]);
+        shown = stpcpy(shown, piece < PIECES - NEVER_UTF8 ? pieces[piece] : "?");
+    }
+}
+
+static void check_against_json_c(enum render_shape shape, unsigned seed) {
+    char texts[3][4 * TEXT_PIECES_MAX], shown[3][4 * TEXT_PIECES_MAX];
+    struct row row = {.count = 3};
+    for (size_t i = 0; i < 3; i++)
+        make_text(&seed, texts[i], shown[i]);
+    row.cells[0] = (struct cell){"key", CELL_TEXT, texts[0], strlen(texts[0])};
+    row.cells[1] = (struct cell){texts[1], CELL_TEXT, texts[2], strlen(texts[2])};
+    row.cells[2] = (struct cell){"number\"", CELL_INTEGER, "-12", 3};
+
+    struct json_object *answer = json_object_new_object();
+    struct json_object *value = json_object_new_string(shown[2]);
+    if (shape == RENDER_OBJECTS) {
+        struct json_object *members = json_object_new_object();
+        (void)json_object_object_add(members, shown[1], value);
+        (void)json_object_object_add(members, "number\"", json_object_new_int(-12));
+        value = members;
+    }
+    (void)json_object_object_add(answer, shown[0], value);
+    char expected[sizeof body];
+    (void)snprintf(expected, sizeof expected, "%s\n",
+                   json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE));
+    (void)json_object_put(answer);
+
+    struct request request = {0};
+    struct render render;
+    start_body(UINT_MAX);
+    assert_true(render_begin(&render, &request, shape) && render_row(&render, &row) &&
+                render_end(&render));
+    assert_string_equal(body, expected);
+}
+
+static void check_random_texts(void **state) {
+    (void)state;
+    for (unsigned seed = 0; seed < 5000; seed++) {
+        check_against_json_c(RENDER_VALUES, seed);
+        check_against_json_c(RENDER_OBJECTS, seed);
+    }
+}
+
 int main(void) {
     ADD_CASES(timestamps, check_timestamp);
     ADD_CASES(values, check_values);
     ADD_CASES(objects, check_objects);
     ADD_CASES(departures, check_departure);
     ADD_CASES(sized, check_sized);
+    add_case("any text is as json-c writes it", check_random_texts, NULL);
     return run_cases("render");
 }

@@ -1,0 +1,14 @@
+/* Text inside a JSON string's quotes. */
+#ifndef JSON_ESCAPE_H
+#define JSON_ESCAPE_H
+
+#include <stddef.h>
+
+/* The text as it stands between the quotes: the text itself where nothing is to be escaped, else a
+ * copy that is valid until the next call. Bytes that are not UTF-8 become question marks. */
+const char *json_escape(const char *text, size_t length, size_t *escaped_length);
+
+/* Says so on stderr and ends the process. */
+_Noreturn void json_end_out_of_memory(void);
+
+#endif
