@@ -314,7 +314,7 @@ static struct iovec make_header(const struct request *request, const char *type,
                                 const uint64_t *length) {
     static char text[HEADER_SIZE];
     struct iovec header = {text, 0};
-    char line[HTTP_TAG_SIZE + 8];
+    char line[64];
     bool tagged = tag && *tag;
     (void)snprintf(line, sizeof line, "%d %s", status_code(request->status),
                    status_title(request->status));
@@ -326,8 +326,9 @@ static struct iovec make_header(const struct request *request, const char *type,
         add_field(&header, "Content-Length", line);
     }
     if (tagged) {
-        (void)snprintf(line, sizeof line, "\"%s\"", tag);
-        add_field(&header, "ETag", line);
+        add_text(&header, "ETag: \"");
+        add_text(&header, tag);
+        add_text(&header, "\"\r\n");
         add_field(&header, "Vary", "Accept-Encoding"); /* nginx compresses */
     }
     if (status_is_temporary(request->status))

@@ -3,7 +3,6 @@
 
 #include "json_escape.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,10 +73,19 @@ void json_add_string_of(struct json_object *object, const char *key, const char 
     append_string(object, value, length);
 }
 
+/* A log line has five of them: snprintf would be a fifth of its cost. */
 void json_add_integer(struct json_object *object, const char *key, int64_t value) {
     char text[NUMBER_SIZE];
-    if (object)
-        add(object, key, text, (size_t)snprintf(text, sizeof text, "%" PRId64, value));
+    char *end = text + sizeof text, *digit = end;
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    if (!object)
+        return;
+    do
+        *--digit = (char)('0' + left % 10);
+    while (left /= 10);
+    if (value < 0)
+        *--digit = '-';
+    add(object, key, digit, (size_t)(end - digit));
 }
 
 void json_add_milliseconds(struct json_object *object, const char *key, double value) {
