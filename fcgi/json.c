@@ -20,9 +20,7 @@ static char *reserve(struct json_object *object, size_t more) {
     size_t needed = object->length + more + sizeof "}";
     if (needed > object->size) {
         object->size = needed < FIRST_SIZE ? FIRST_SIZE : 2 * needed;
-        object->text = realloc(object->text, object->size);
-        if (!object->text)
-            json_end_out_of_memory();
+        object->text = json_reallocate(object->text, object->size);
     }
     return object->text + object->length;
 }
@@ -53,9 +51,8 @@ static void add(struct json_object *object, const char *key, const char *value, 
 }
 
 struct json_object *json_create(void) {
-    struct json_object *object = calloc(1, sizeof *object);
-    if (!object)
-        json_end_out_of_memory();
+    struct json_object *object = json_reallocate(NULL, sizeof *object);
+    *object = (struct json_object){0};
     append(object, "{", 1);
     return object;
 }

@@ -7,10 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Noreturn void json_end_out_of_memory(void) {
+static _Noreturn void end_out_of_memory(void) {
     static const char line[] = "{\"level\":\"error\",\"event\":\"out_of_memory\"}\n";
     (void)fputs(line, stderr);
     exit(EXIT_FAILURE);
+}
+
+void *json_reallocate(void *block, size_t size) {
+    void *moved = realloc(block, size);
+    if (!moved)
+        end_out_of_memory();
+    return moved;
 }
 
 /* Printable ASCII without quotes and backslashes, which stands in JSON as it is. */
@@ -51,9 +58,7 @@ static char *repair(const char *text, size_t length) {
     size_t valid = valid_prefix(text, length);
     if (valid == length)
         return NULL;
-    char *repaired = malloc(length + 1);
-    if (!repaired)
-        json_end_out_of_memory();
+    char *repaired = json_reallocate(NULL, length + 1);
     memcpy(repaired, text, length);
     repaired[length] = '\0';
     for (; valid < length; valid += valid_prefix(repaired + valid, length - valid))
@@ -74,7 +79,7 @@ const char *json_escape(const char *text, size_t length, size_t *escaped_length)
     const char *quoted =
         last ? json_object_to_json_string_length(last, flags, escaped_length) : NULL;
     if (!quoted)
-        json_end_out_of_memory();
+        end_out_of_memory();
     *escaped_length -= 2;
     return quoted + 1;
 }

@@ -8,7 +8,7 @@
  * copy that is valid until the next call. Bytes that are not UTF-8 become question marks. */
 const char *json_escape(const char *text, size_t length, size_t *escaped_length);
 
-/* Says so on stderr and ends the process. */
-_Noreturn void json_end_out_of_memory(void);
+/* As realloc(3), but never NULL: running out of memory ends the process. */
+__attribute__((returns_nonnull)) void *json_reallocate(void *block, size_t size);
 
 #endif

@@ -18,12 +18,13 @@ static size_t bytes;
 static void drop(size_t index) {
     bytes -= entries[index]->size;
     free(entries[index]);
-    entry_count--;
-    memmove(&entries[index], &entries[index + 1], (entry_count - index) * sizeof entries[0]);
+    for (entry_count--; index < entry_count; index++)
+        entries[index] = entries[index + 1];
 }
 
 static void put_in_front(struct entry *entry, size_t index) {
-    memmove(&entries[1], &entries[0], index * sizeof entries[0]);
+    for (; index > 0; index--)
+        entries[index] = entries[index - 1];
     entries[0] = entry;
 }
 
