@@ -11,7 +11,7 @@ from postgres import ROOT
 # without a database, which a pod's migration waits for (test_misconfiguration.py).
 CASES = {
     "test_http.py": "not pool_that_is_gone and not nothing_leaks and not unreachable and not services_of_one_machine "
-                    "and not readiness_failed_is_no_problem",
+                    "and not readiness_failed_is_no_problem and not another_server",
     "test_faults.py": "every_worker_killed or stopped_worker or database_stopped or does_not_answer or behind_a_locked "
                       "or stale_connections",
 }

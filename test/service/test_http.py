@@ -13,7 +13,7 @@ import law
 import pytest
 from conftest import make_database
 from law import DAILY_USAGE, USER_VISITS
-from postgres import PASSWORD, free_port, processes_below, wait_until
+from postgres import PASSWORD, ROOT, free_port, processes_below, wait_until
 from target import start_service
 
 REPORTS = [DAILY_USAGE, USER_VISITS]
@@ -581,6 +581,34 @@ def test_a_kept_answer_is_over_with_a_restart(lone_worker, own_server, alone):
     assert answer.headers["ETag"] != before.headers["ETag"]
     with out_of_reach(alone):
         assert lone_worker.get(DAILY_USAGE).headers["ETag"] == answer.headers["ETag"]
+
+
+@pytest.mark.plain_only(reason="the builds differ in nothing here")
+def test_rows_of_another_server_have_no_tag(run, server, own_server):
+    """The connection that the tag was read over breaks in mid-query, and the next server on the list answers."""
+    first = make_database(own_server)
+    second = server.create_database(first.name)
+    second.run_file(ROOT / "test/service/example.sql")
+    assert second.migrate().returncode == 0
+    second.execute("DELETE FROM tokens WHERE user_id = 20")
+    service = run(first, DB_HOST="127.0.0.1,127.0.0.1", DB_PORT=f"{own_server.port},{server.port}",
+                  PGTARGETSESSIONATTRS="read-write", FCGI_WORKERS="1")
+    assert service.get(DAILY_USAGE).body == law.ANSWERS[DAILY_USAGE](first)
+    answers = []
+    reader = threading.Thread(target=lambda: answers.append(service.get(DAILY_USAGE)))
+    with out_of_reach(first), own_server.connect("postgres") as watcher:
+        watcher.execute(f"ALTER DATABASE {first.name} SET default_transaction_read_only = on")
+        reader.start()
+        wait_until(lambda: watcher.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"), 5,
+                   "the report's wait")
+        reader.join(10)
+    expected = law.ANSWERS[DAILY_USAGE](second)
+    answer, = answers
+    assert (answer.status, answer.body, answer.headers["ETag"]) == (200, expected, None)
+    assert answer.headers["Cache-Control"] == "no-store"
+    again = service.get(DAILY_USAGE)
+    assert (again.status, again.body) == (200, expected)
+    assert again.headers["ETag"]
 
 
 def test_other_answers_have_no_tag(service):
