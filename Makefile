@@ -50,7 +50,7 @@ $(BUILD)/version: FORCE
 FORCE:
 
 # sql/reports/daily_usage.sql becomes the string sql_reports_daily_usage, without its comments.
-SQL := $(wildcard sql/reports/*.sql sql/worker/*.sql)
+SQL := $(wildcard sql/logger/*.sql sql/reports/*.sql sql/worker/*.sql)
 $(BUILD)/sql.h: $(SQL) Makefile
 	@mkdir -p $(BUILD)
 	@for file in $(SQL); do \

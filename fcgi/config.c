@@ -71,6 +71,14 @@ static bool parse_level(const struct variable *variable, const char *text, struc
     return false;
 }
 
+static bool parse_switch(const struct variable *variable, const char *text, struct config *config) {
+    bool on = strcmp(text, "on") == 0;
+    if (!on && strcmp(text, "off") != 0)
+        return false;
+    memcpy((char *)config + variable->offset, &on, sizeof on);
+    return true;
+}
+
 static bool parse_password_file(const struct variable *variable, const char *path,
                                 struct config *config) {
     char *password = config->password_from_file;
@@ -101,6 +109,7 @@ static bool parse_password_file(const struct variable *variable, const char *pat
 #define PORTS(member)               parse_ports, offsetof(struct config, member), 1, 65535
 #define NUMBER(member, lowest, top) parse_number, offsetof(struct config, member), lowest, top
 #define LEVEL(member)               parse_level, offsetof(struct config, member), 0, 0
+#define SWITCH(member)              parse_switch, offsetof(struct config, member), 0, 0
 
 static const char *const libpq_host[] = {"PGHOST", "PGHOSTADDR", "PGSERVICE", NULL};
 static const char *const libpq_port[] = {"PGPORT", "PGSERVICE", NULL};
@@ -121,6 +130,7 @@ static const struct variable variables[] = {
     {"DB_NAME", NULL, libpq_name, "postgres", TEXT(database_name), "the name of a database"},
     {"MIGRATE_USERNAME", NULL, none, "", TEXT(migrate_user), "the role that prepares the database"},
     {"MIGRATE_PASSWORD", NULL, none, "", TEXT(migrate_password), "that role's password"},
+    {"ROLLUPS", NULL, none, "on", SWITCH(rollups), "on or off"},
     {"APP_PORT", NULL, none, "5153", NUMBER(app_port, 1, 65535), "a port from 1 to 65535"},
     {"FCGI_WORKERS", NULL, none, "4", NUMBER(workers, 1, 256),
      "a number of report workers from 1 to 256"},

@@ -16,6 +16,7 @@ struct config {
     const char *database_name;    /* likewise */
     const char *migrate_user;     /* NULL: database_user */
     const char *migrate_password; /* NULL: database_password */
+    bool rollups;                 /* whether a migration puts triggers on tokens */
     long app_port;
     long workers;
     long statement_timeout_ms;

@@ -28,7 +28,8 @@ void migrate_exec(const struct config *config) {
     set("PGPASSWORD",
         config->migrate_password ? config->migrate_password : config->database_password);
     (void)setenv("PGCONNECT_TIMEOUT", "3", 0);
-    (void)execlp("psql", "psql", "-X", "--no-password", "-v", reader, "-f", "sql/migrate.sql",
-                 (char *)NULL);
+    const char *rollups = config->rollups ? "rollups=on" : "rollups=off";
+    (void)execlp("psql", "psql", "-X", "--no-password", "-v", reader, "-v", rollups, "-f",
+                 "sql/migrate.sql", (char *)NULL);
     log_text(LOG_ERROR, "psql", strerror(errno));
 }

@@ -1,6 +1,8 @@
--- Brings schema analytics up to date: psql -v reader=ROLE -f migrate.sql, as a role that may.
+-- Brings schema analytics up to date, as a role that may:
+--   psql -v reader=ROLE -v rollups=on|off -f migrate.sql
 -- May be run at any time, again, and by several at once. Where nothing is to do it changes nothing
--- and needs no rights. reader: the role that the workers log in as.
+-- and needs no rights. reader: the role that the workers log in as. rollups: off where the owner of
+-- tokens allows no triggers; then reports read tokens itself.
 \set ON_ERROR_STOP on
 \set VERBOSITY terse
 \set QUIET on
@@ -25,10 +27,11 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
   $body$;
 \endif
 
--- The newest migration here, and all that the reader needs: tables, columns and functions made anew
--- come without.
+-- All that the reader needs: tables, columns and functions made anew come without.
 \if :has_list
-  SELECT max(number) >= 3 AS has_migrations FROM analytics.migrations
+  SELECT count(*) = 5 - (NOT :'rollups'::boolean)::integer AS has_migrations
+    FROM analytics.migrations
+   WHERE number <= 5
   \gset
 \else
   \set has_migrations false
@@ -36,7 +39,7 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 \if :has_migrations
   SELECT coalesce(
            (SELECT (SELECT bool_and(is_granted OR NOT is_there) FROM analytics.columns_read())
-                   AND (SELECT count(*) >= 3
+                   AND (SELECT count(*) >= 10
                                AND bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE')
                                             AND has_schema_privilege(r.oid, n.oid, 'USAGE'))
                           FROM pg_proc AS p
@@ -50,6 +53,12 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
               FROM pg_roles AS r
              WHERE r.rolname = 'coworking_analytics_reader'), false) AS is_current
   \gset
+  \if :rollups
+    SELECT :'is_current'::boolean
+           AND EXISTS (SELECT FROM analytics.triggers())
+           AND (analytics.is_exact() OR NOT EXISTS (SELECT FROM analytics.basis())) AS is_current
+    \gset
+  \endif
 \endif
 \if :is_current
   \echo 'schema analytics is up to date'
@@ -65,6 +74,26 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 \set number 3
 \set name 0003_rights
 \ir migrations/apply.psql
+\set number 4
+\set name 0004_facts
+\ir migrations/apply.psql
+\if :rollups
+  \set number 5
+  \set name 0005_rollups
+  \ir migrations/apply.psql
+  SELECT EXISTS (SELECT FROM analytics.basis()) AS has_basis, NOT analytics.is_exact() AS needs_rebuild
+  \gset
+  \if :has_basis
+    \if :needs_rebuild
+      SELECT analytics.rebuild()
+      \g /dev/null
+    \endif
+  \else
+    \warn 'public.tokens does not have the columns that rollups need: reports read it as it is'
+  \endif
+\else
+  \ir migrations/without_rollups.sql
+\endif
 
 -- A superuser, and the owner of it all, need no membership.
 SELECT NOT pg_has_role(:'reader', 'coworking_analytics_reader', 'USAGE') AS needs_grant

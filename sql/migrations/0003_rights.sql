@@ -1,6 +1,7 @@
--- The role that the workers need, and no more: it may run the reports and read the columns that they
--- read, so neither names nor token values are within its reach.
--- Tables and columns that were made anew have lost these grants; then this runs again.
+-- Who owns our objects and who may use them. The role that the workers need may run the reports and read
+-- the columns that they read, so neither names nor token values are within its reach.
+-- Later migrations include this again for what they add; tables and columns that were made anew have
+-- lost these grants, and then it runs again too.
 DO $body$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'coworking_analytics_reader') THEN
@@ -12,7 +13,32 @@ EXCEPTION
 END
 $body$;
 
--- The columns that the reports read. One that the coworking service dropped costs its reports alone.
+-- Whoever owns the database may restore all of it with --clean, our schema included. A table that is
+-- his already stays alone: ALTER TABLE would make the writers wait.
+DO $body$
+DECLARE
+  statement text;
+BEGIN
+  IF pg_has_role('pg_database_owner', 'MEMBER') THEN
+    FOR statement IN
+      SELECT format('ALTER SCHEMA analytics OWNER TO pg_database_owner')
+       UNION ALL
+      SELECT format('ALTER TABLE %s OWNER TO pg_database_owner', c.oid::regclass)
+        FROM pg_catalog.pg_class AS c
+       WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind = 'r' AND c.relowner <> 'pg_database_owner'::regrole
+       UNION ALL
+      SELECT format('ALTER FUNCTION %s OWNER TO pg_database_owner', p.oid::regprocedure)
+        FROM pg_catalog.pg_proc AS p
+       WHERE p.pronamespace = 'analytics'::regnamespace
+    LOOP
+      EXECUTE statement;
+    END LOOP;
+  END IF;
+END
+$body$;
+
+-- The columns that the reports read, and whether those who read them may: the reader, and the owner of
+-- the functions that keep rollups. One that the coworking service dropped costs its reports alone.
 CREATE OR REPLACE FUNCTION analytics.columns_read()
 RETURNS TABLE (relation name, attribute name, is_there boolean, is_granted boolean)
 LANGUAGE sql STABLE
@@ -20,28 +46,30 @@ AS $body$
   SELECT w.relation,
          w.attribute,
          a.attnum IS NOT NULL,
-         coalesce(has_column_privilege(r.oid, c.oid, a.attnum, 'SELECT'), false)
+         coalesce(has_column_privilege('coworking_analytics_reader', c.oid, a.attnum, 'SELECT')
+                  AND has_column_privilege(ours.nspowner, c.oid, a.attnum, 'SELECT'), false)
     FROM (VALUES ('users', 'id'), ('users', 'joined_at'),
                  ('tokens', 'user_id'), ('tokens', 'created_at'), ('tokens', 'used_at'))
            AS w (relation, attribute)
     JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'public'
+    JOIN pg_catalog.pg_namespace AS ours ON ours.nspname = 'analytics'
     LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.relation
     LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = w.attribute
-    LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = 'coworking_analytics_reader'
 $body$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA analytics FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA analytics TO coworking_analytics_reader;
-GRANT EXECUTE ON FUNCTION analytics.columns_read() TO PUBLIC;
+GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO coworking_analytics_reader;
 GRANT USAGE ON SCHEMA public TO coworking_analytics_reader;
 DO $body$
 DECLARE
   wanted record;
+  keeper name := (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics');
 BEGIN
   FOR wanted IN SELECT * FROM analytics.columns_read() LOOP
     IF wanted.is_there THEN
-      EXECUTE format('GRANT SELECT (%I) ON public.%I TO coworking_analytics_reader',
-                     wanted.attribute, wanted.relation);
+      EXECUTE format('GRANT SELECT (%I) ON public.%I TO coworking_analytics_reader, %I',
+                     wanted.attribute, wanted.relation, keeper);
     ELSE
       RAISE WARNING 'public.%.% is missing: reports that read it answer 503', wanted.relation, wanted.attribute;
     END IF;
@@ -49,15 +77,27 @@ BEGIN
 END
 $body$;
 
--- Whoever owns the database may restore all of it with --clean, our schema included.
+-- A migration that has nothing to do asks these without rights; who restores tokens makes its triggers.
+DO $body$
+DECLARE
+  open_to_all regprocedure;
+BEGIN
+  FOR open_to_all IN
+    SELECT p.oid
+      FROM pg_catalog.pg_proc AS p
+     WHERE p.pronamespace = 'analytics'::regnamespace
+       AND (p.proname IN ('columns_read', 'triggers', 'basis', 'rollups_in_force', 'is_exact')
+            OR p.prorettype = 'trigger'::regtype)
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', open_to_all);
+  END LOOP;
+END
+$body$;
+
+-- Who owns tokens may back up the whole database.
 DO $body$
 BEGIN
-  IF pg_has_role('pg_database_owner', 'MEMBER') THEN
-    ALTER SCHEMA analytics OWNER TO pg_database_owner;
-    ALTER TABLE analytics.migrations OWNER TO pg_database_owner;
-    ALTER FUNCTION analytics.daily_usage() OWNER TO pg_database_owner;
-    ALTER FUNCTION analytics.user_visits() OWNER TO pg_database_owner;
-    ALTER FUNCTION analytics.columns_read() OWNER TO pg_database_owner;
-  END IF;
+  EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %I',
+                 (SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass));
 END
 $body$;

@@ -14,7 +14,7 @@ def check(database):
         migration = database.migrate()
         assert migration.returncode == 0, migration.stderr
     with database.connect() as connection:
-        for number, path in enumerate(sorted([*ROOT.glob("sql/reports/*.sql"), *ROOT.glob("sql/worker/*.sql")])):
+        for number, path in enumerate(sorted(ROOT.glob("sql/[lrw]*/*.sql"))):
             try:
                 connection.execute(f"PREPARE query_{number} AS {path.read_text()}")
             except psycopg2.Error as error:

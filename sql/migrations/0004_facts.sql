@@ -1,0 +1,85 @@
+-- What the reports are made of: tokens per day, per hour and per user. The reports read days(),
+-- hours() and user_tokens() alone; whether those count, as here, or read a rollup (0005) is their
+-- affair. Bodies are strings without a SET clause for the reasons given in 0002.
+
+-- created_at is kept off the end of time, where adding to it is an error.
+CREATE OR REPLACE FUNCTION analytics.is_within(span interval, created_at timestamp, used_at timestamp)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $body$
+  SELECT used_at >= created_at AND used_at <= least(created_at, timestamp '294276-12-31') + span
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.days_counted()
+RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
+               within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT t.created_at::date,
+         count(*),
+         count(t.used_at),
+         count(*) FILTER (WHERE t.used_at < t.created_at),
+         count(*) FILTER (WHERE analytics.is_within('5 minutes', t.created_at::timestamp, t.used_at::timestamp)),
+         count(*) FILTER (WHERE analytics.is_within('15 minutes', t.created_at::timestamp, t.used_at::timestamp)),
+         count(*) FILTER (WHERE analytics.is_within('60 minutes', t.created_at::timestamp, t.used_at::timestamp))
+    FROM public.tokens AS t
+   GROUP BY 1
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.hours_counted()
+RETURNS TABLE (hour timestamp, visits bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT date_trunc('hour', t.created_at::timestamp), count(*)
+    FROM public.tokens AS t
+   WHERE t.used_at IS NOT NULL
+   GROUP BY 1
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.user_tokens_counted()
+RETURNS TABLE (user_id bigint, tokens bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT c.user_id::bigint, c.tokens -- grouped as it is stored: the index on user_id has it in order
+    FROM (SELECT t.user_id, count(*) AS tokens FROM public.tokens AS t GROUP BY t.user_id) AS c
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.days()
+RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
+               within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)
+LANGUAGE sql STABLE
+AS $body$ SELECT * FROM analytics.days_counted() $body$;
+
+CREATE OR REPLACE FUNCTION analytics.hours()
+RETURNS TABLE (hour timestamp, visits bigint)
+LANGUAGE sql STABLE
+AS $body$ SELECT * FROM analytics.hours_counted() $body$;
+
+CREATE OR REPLACE FUNCTION analytics.user_tokens()
+RETURNS TABLE (user_id bigint, tokens bigint)
+LANGUAGE sql STABLE
+AS $body$ SELECT * FROM analytics.user_tokens_counted() $body$;
+
+COMMENT ON FUNCTION analytics.days() IS 'Tokens per date of creation: asked for, used, and how soon';
+COMMENT ON FUNCTION analytics.hours() IS 'Used tokens per hour of creation';
+COMMENT ON FUNCTION analytics.user_tokens() IS 'Tokens per user, used or not';
+
+CREATE OR REPLACE FUNCTION analytics.daily_usage()
+RETURNS TABLE (date date, visits bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT d.date, d.used
+    FROM analytics.days() AS d
+   WHERE d.used > 0
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.user_visits()
+RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT t.user_id, u.joined_at::timestamp, t.tokens
+    FROM analytics.user_tokens() AS t
+    LEFT JOIN public.users AS u ON u.id = t.user_id
+$body$;
+
+\ir 0003_rights.sql
