@@ -55,8 +55,11 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
   \gset
   \if :rollups
     SELECT :'is_current'::boolean
-           AND EXISTS (SELECT FROM analytics.triggers())
+           AND (EXISTS (SELECT FROM analytics.triggers()) OR c.relkind <> 'r')
            AND (analytics.is_exact() OR NOT EXISTS (SELECT FROM analytics.basis())) AS is_current
+      FROM pg_class AS c
+      JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'public' AND c.relname = 'tokens'
     \gset
   \endif
 \endif

@@ -60,12 +60,12 @@ $body$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA analytics FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA analytics TO coworking_analytics_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO coworking_analytics_reader;
-GRANT USAGE ON SCHEMA public TO coworking_analytics_reader;
 DO $body$
 DECLARE
   wanted record;
   keeper name := (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics');
 BEGIN
+  EXECUTE format('GRANT USAGE ON SCHEMA public TO coworking_analytics_reader, %I', keeper);
   FOR wanted IN SELECT * FROM analytics.columns_read() LOOP
     IF wanted.is_there THEN
       EXECUTE format('GRANT SELECT (%I) ON public.%I TO coworking_analytics_reader, %I',
