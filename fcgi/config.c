@@ -60,23 +60,26 @@ static bool parse_ports(const struct variable *variable, const char *text, struc
     }
 }
 
-static bool parse_level(const struct variable *variable, const char *text, struct config *config) {
-    static const char *const levels[] = {"debug", "info", "warning", "error"};
-    for (long level = 0; level < 4; level++) {
-        if (strcmp(text, levels[level]) == 0) {
-            memcpy((char *)config + variable->offset, &level, sizeof level);
+/* The choice's place in the list, which ends with NULL. */
+static bool parse_choice(const char *const *choices, size_t offset, const char *text,
+                         struct config *config) {
+    for (long place = 0; choices[place]; place++) {
+        if (strcmp(text, choices[place]) == 0) {
+            memcpy((char *)config + offset, &place, sizeof place);
             return true;
         }
     }
     return false;
 }
 
+static bool parse_level(const struct variable *variable, const char *text, struct config *config) {
+    static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+    return parse_choice(levels, variable->offset, text, config);
+}
+
 static bool parse_switch(const struct variable *variable, const char *text, struct config *config) {
-    bool on = strcmp(text, "on") == 0;
-    if (!on && strcmp(text, "off") != 0)
-        return false;
-    memcpy((char *)config + variable->offset, &on, sizeof on);
-    return true;
+    static const char *const positions[] = {"off", "on", NULL};
+    return parse_choice(positions, variable->offset, text, config);
 }
 
 static bool parse_password_file(const struct variable *variable, const char *path,

@@ -16,11 +16,11 @@ struct config {
     const char *database_name;    /* likewise */
     const char *migrate_user;     /* NULL: database_user */
     const char *migrate_password; /* NULL: database_password */
-    bool rollups;                 /* whether a migration puts triggers on tokens */
     long app_port;
     long workers;
     long statement_timeout_ms;
     long log_level; /* an enum log_level */
+    long rollups;   /* 1 where a migration puts triggers on tokens, else 0 */
     char password_from_file[1022 + 1];
 };
 

@@ -483,6 +483,9 @@ BEGIN
      OR NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind = 'r') THEN
     RETURN; -- they are there; or it is a view or partitioned, and reports read it as it is
   END IF;
+  IF NOT has_table_privilege('public.tokens', 'TRIGGER') THEN
+    RAISE EXCEPTION 'no right to put triggers on public.tokens: migrate as its owner, or with ROLLUPS=off';
+  END IF;
   PERFORM analytics.lock_tokens('SHARE ROW EXCLUSIVE');
   CREATE OR REPLACE TRIGGER analytics_insert
     AFTER INSERT ON public.tokens

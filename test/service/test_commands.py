@@ -25,7 +25,8 @@ from service import Service
 REPORTS = [DAILY_USAGE, USER_VISITS]
 RUN = ROOT / "docker/local/run"
 GOLDEN = ROOT / "test/service/golden"
-OUTSIDE = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "DATA_DIRECTORY", "MAKE", "MFLAGS")
+OUTSIDE = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "ROLLUPS",
+           "DATA_DIRECTORY", "MAKE", "MFLAGS")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -343,6 +344,7 @@ WRONG = [
     ("STATEMENT_TIMEOUT_MS", {"STATEMENT_TIMEOUT_MS": "1e3"}),
     ("LOG_LEVEL", {"LOG_LEVEL": "loud"}),
     ("LOG_LEVEL", {"LOG_LEVEL": "information"}),
+    ("ROLLUPS", {"ROLLUPS": "no"}),
 ]
 
 

@@ -169,7 +169,7 @@ class Database:
 
     def migrate(self, **environment):
         """Does what `make migrate` does; returns the finished process."""
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_"))}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_", "ROLLUPS"))}
         return subprocess.run([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env={**clean, **self.environment(), **environment},
                               capture_output=True, text=True, check=False)
 

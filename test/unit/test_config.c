@@ -40,6 +40,7 @@ static bool load(const char *settings, struct config *config, char error[ERROR_S
 #define WORKERS        NUMBER(workers)
 #define LIMIT          NUMBER(statement_timeout_ms)
 #define LEVEL          NUMBER(log_level)
+#define ROLLUPS        NUMBER(rollups)
 #define LEFT_TO_LIBPQ  "left to libpq"
 
 struct accepted {
@@ -99,6 +100,10 @@ static const struct accepted accepted[] = {
     {"LOG_LEVEL info", "LOG_LEVEL=info", LEVEL, "1"},
     {"LOG_LEVEL warning", "LOG_LEVEL=warning", LEVEL, "2"},
     {"LOG_LEVEL error", "LOG_LEVEL=error", LEVEL, "3"},
+    {"ROLLUPS by default", "", ROLLUPS, "1"},
+    {"ROLLUPS, empty", "ROLLUPS=", ROLLUPS, "1"},
+    {"ROLLUPS on", "ROLLUPS=on", ROLLUPS, "1"},
+    {"ROLLUPS off", "ROLLUPS=off", ROLLUPS, "0"},
 };
 
 static void check_accepted(void **state) {
@@ -168,6 +173,8 @@ static const struct refused refused[] = {
     {"LOG_LEVEL cut short", "LOG_LEVEL=debu", "LOG_LEVEL"},
     {"LOG_LEVEL, unknown", "LOG_LEVEL=verbose", "LOG_LEVEL"},
     {"LOG_LEVEL, a number", "LOG_LEVEL=2", "LOG_LEVEL"},
+    {"ROLLUPS in capitals", "ROLLUPS=OFF", "ROLLUPS"},
+    {"ROLLUPS, a number", "ROLLUPS=1", "ROLLUPS"},
     {"first of several wrong ones", "FCGI_WORKERS=0|DB_PORT=abc|LOG_LEVEL=verbose", "DB_PORT"},
 };
 
