@@ -255,7 +255,8 @@ def test_an_ordinary_user_can_run_it(programs, launch, folder):
         shutil.chown(path, "nobody", "nogroup")
     port = free_port()
     command = launch("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", RUN, PROGRAMS=programs,
-                     APP_PORT=port, DATA_DIRECTORY=folder / "data", TMPDIR=folder / "tmp", HOME=folder / "home")
+                     APP_PORT=port, DATA_DIRECTORY=folder / "data", TMPDIR=folder / "tmp", HOME=folder / "home",
+                     PATH="/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games")  # Debian's, without sbin
     pids = command.await_ready()
     assert fetch(port, DAILY_USAGE) == (GOLDEN / "sample_daily_usage.json").read_bytes()
     command.process.terminate()
