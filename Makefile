@@ -114,6 +114,6 @@ pod-down: ## end that pod and remove what it left
 clean: ## remove what was built
 	rm -rf build
 
-include test/unit.mk
+include test/unit.mk test/bench.mk
 
 -include $(wildcard $(BUILD)/*.d)

@@ -10,6 +10,7 @@ from postgres import ROOT, Postgres
 def check(database):
     """Fails on the first file that PostgreSQL does not take."""
     database.run_file(ROOT / "sql/coworking/sample.sql")
+    database.run_file(ROOT / "test/bench/data.sql", "-v", "users=10", "-v", "tokens=1000")
     for _ in range(2):
         migration = database.migrate()
         assert migration.returncode == 0, migration.stderr

@@ -47,7 +47,8 @@ def is_alive(pid):
 class Postgres:
     """One server with its data in a folder of its own; close() leaves nothing."""
 
-    def __init__(self):
+    def __init__(self, settings=""):
+        self.settings = settings  # that beat those below, as options of the server
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-postgres."))
         if UNPRIVILEGED:
             shutil.chown(self.folder, "www-data", "www-data")
@@ -66,7 +67,7 @@ class Postgres:
     def start(self):
         """Starts the server and waits until it takes connections."""
         settings = (f"-c listen_addresses=127.0.0.1 -c port={self.port} -c fsync=off "
-                    f"-c unix_socket_directories={self.folder} -c max_connections=60 -c shared_buffers=128MB")
+                    f"-c unix_socket_directories={self.folder} -c max_connections=60 -c shared_buffers=128MB {self.settings}")
         self._run("pg_ctl", "-w", "-D", self.folder / "data", "-l", self.folder / "log", "-o", settings, "start")
 
     def stop(self, mode="fast"):

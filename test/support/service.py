@@ -29,23 +29,23 @@ class Answer:
 class Service:
     """nginx, both pools and the logger, against one database."""
 
-    def __init__(self, programs, environment=None, wait=True, **variables):
+    def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, **variables):
         self.port = free_port()
         outside = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL")
         clean = {key: value for key, value in os.environ.items() if not key.startswith(outside)}
         self.process = subprocess.Popen(
-            [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
             env={**clean, "PROGRAMS": str(programs), "APP_PORT": str(self.port),
                  "ASAN_OPTIONS": "detect_leaks=1", **(environment or {}), **variables})
         self.told = None  # when it was told to end
         self.log, self.errors = [], []
         self.readers = [threading.Thread(target=self._read, args=pair, daemon=True)
-                        for pair in ((self.process.stdout, self.log), (self.process.stderr, self.errors))]
+                        for pair in ((self.process.stdout, self.log), (self.process.stderr, self.errors)) if pair[0]]
         for reader in self.readers:
             reader.start()
         if wait:
             try:
-                wait_until(lambda: self.events("ready") or self.process.poll() is not None, 30, "the service's start")
+                wait_until(lambda: self._is_up() or self.process.poll() is not None, 30, "the service's start")
                 assert self.process.poll() is None, "".join(self.errors)
             except BaseException:
                 self.kill()
@@ -55,6 +55,10 @@ class Service:
     def _read(stream, lines):
         for line in stream:
             lines.append(line.decode(errors="backslashreplace"))
+
+    def _is_up(self):
+        """Whether it said so: in its log or, where that goes elsewhere, to people."""
+        return self.events("ready") if self.process.stdout else any("ready at" in line for line in self.errors)
 
     def events(self, name, **members):
         """The log's lines of one event, as objects, that have these members."""

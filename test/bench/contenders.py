@@ -1,0 +1,102 @@
+"""Who is measured: our service as `make run` starts it, and the others, each on a database."""
+
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from data import login
+from postgres import ROOT, UNPRIVILEGED, free_port, wait_until
+from service import Service
+
+HERE = pathlib.Path(__file__).parent / "contenders"
+
+
+class Subject:
+    """A database by itself."""
+
+    port = None
+
+    def __init__(self, name, database):
+        self.name = name
+        self.database = database
+
+    def put(self, path, body):
+        """What it has to answer at a path, for one that cannot know."""
+
+    def stop(self):
+        """Nothing of it is left."""
+
+
+class OurService(Subject):
+    """nginx, workers, logger; its log goes where no one reads."""
+
+    def __init__(self, name, database):
+        super().__init__(name, database)
+        self.service = Service(ROOT / "build", database.environment(), output=subprocess.DEVNULL,
+                               STATEMENT_TIMEOUT_MS="60000")
+        self.port = self.service.port
+        self.workers = self.service.workers
+
+    def stop(self):
+        self.service.stop()
+
+
+class Server(Subject):
+    """One of the others: a process that listens on a free port."""
+
+    command = ()
+
+    def __init__(self, name, database):
+        super().__init__(name, database)
+        self.port = free_port()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-bench."))
+        self.prepare()
+        words = [str(word).format(port=self.port, folder=self.folder) for word in self.command]
+        self.process = subprocess.Popen(words, cwd=HERE, env={**login(database), "PORT": str(self.port)},
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(self.listens, 10, f"{name}'s start")
+
+    def prepare(self):
+        """What there must be before it starts."""
+
+    def listens(self):
+        """Whether it takes connections."""
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+        shutil.rmtree(self.folder)
+
+
+class Go(Server):
+    """net/http and pgx."""
+
+    command = (ROOT / "build/bench/contender",)
+
+
+class Flask(Server):
+    """Flask and psycopg2 under gunicorn, with as many workers as our service has."""
+
+    command = ("gunicorn", "--workers=4", "--bind=127.0.0.1:{port}", "--worker-tmp-dir=/dev/shm", "flask_server:app")
+
+
+class File(Server):
+    """nginx and the reports' bytes as files, which is as fast as it gets."""
+
+    command = (*UNPRIVILEGED, "nginx", "-p", "{folder}/", "-c", "nginx.conf", "-e", "stderr")
+
+    def prepare(self):
+        shutil.copy(HERE / "nginx.conf", self.folder)
+        (self.folder / "listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
+        (self.folder / "files").mkdir()
+        if UNPRIVILEGED:
+            shutil.chown(self.folder, "www-data", "www-data")
+
+    def put(self, path, body):
+        file = self.folder / "files" / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(body)

@@ -1,0 +1,45 @@
+"""The one table: first what must hold, then every figure. Markdown, its columns even."""
+
+import statistics
+
+COLUMNS = ("what", "data", "who", "median", "lowest", "highest", "wanted", "holds")
+
+
+def number(value):
+    """Three digits that matter."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if value >= 10 else 2 if value >= 1 else 3}f}"
+
+
+def best(figures, keys):
+    """The better one of the medians that there are, or None."""
+    medians = [statistics.median(figures[key]) for key in keys if key in figures]
+    return keys[0].measure.better(medians) if medians else None
+
+
+def ratio_row(ratio, figures):
+    """A ratio that must hold, or None where its figures were not taken."""
+    above, below = best(figures, ratio.above), best(figures, ratio.below) if ratio.below else 1
+    if above is None or below is None:
+        return None
+    value, wanted, holds = above / below, "", ""
+    if ratio.sign:
+        wanted = f"{ratio.sign} {ratio.wanted:g}"
+        holds = "yes" if (value >= ratio.wanted if ratio.sign == "≥" else value <= ratio.wanted) else "no"
+    return (ratio.text, ratio.data, "", number(value), "", "", wanted, holds)
+
+
+def figure_row(key, values):
+    """A figure."""
+    return (f"{key.request.rpartition('/')[2]}: {key.measure.text}", key.data, key.contender,
+            *map(number, (statistics.median(values), min(values), max(values))), "", "")
+
+
+def render(ratios, figures):
+    """The table's text."""
+    rows = [row for ratio in ratios if (row := ratio_row(ratio, figures))]
+    rows += [figure_row(key, values) for key, values in figures.items()]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows)]
+    lines = [COLUMNS, tuple("-" * width for width in widths), *rows]
+    return "".join("| " + " | ".join(map(str.ljust, line, widths)) + " |\n" for line in lines)
