@@ -1,3 +1,4 @@
+// The contender in Go and what it needs, in versions that Debian 12's Go builds.
 module contender
 
 go 1.19
