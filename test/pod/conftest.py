@@ -22,7 +22,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def network():
     """The network, and the images, which are built if need be."""
-    (ROOT / "build").mkdir(exist_ok=True)
     made = Network()
     yield made
     made.close()
