@@ -1,4 +1,4 @@
-"""The pods and databases that the tests of this folder use. Without podman 5 and kubectl all are skipped."""
+"""The pods and databases that the tests of this folder use. Where no pod can be run they are skipped."""
 
 import itertools
 import pathlib
@@ -7,21 +7,14 @@ import pytest
 from pod import Network, Pod, PodPostgres, missing
 from postgres import ROOT
 
-HERE = pathlib.Path(__file__).parent
 names = (f"pod_{number}" for number in itertools.count(1))
-
-
-def pytest_collection_modifyitems(items):
-    """Skips what needs a pod where there can be none."""
-    reason = missing()
-    for item in items:
-        if reason and HERE in item.path.parents and {"network", "server", "pod", "run"} & set(item.fixturenames):
-            item.add_marker(pytest.mark.skip(reason=f"no pods here: {reason}"))
 
 
 @pytest.fixture(scope="session")
 def network():
-    """The network, and the images, which are built if need be."""
+    """The network, and the images, which are built if need be. All that needs a pod rests on it."""
+    if reason := missing():
+        pytest.skip(f"no pods here: {reason}")
     made = Network()
     yield made
     made.close()

@@ -15,6 +15,7 @@ from postgres import PASSWORD, ROOT, Database, Postgres, free_port, is_alive, pr
 from service import Service
 
 CONTAINERS = ("nginx", "reports", "probe", "logger")
+BASE = re.search(r"^ARG BASE=(.*)$", (ROOT / "docker/Dockerfile").read_text(), re.MULTILINE)[1]
 
 
 def podman(*arguments, check=True, timeout=600, **options):
@@ -25,14 +26,40 @@ def podman(*arguments, check=True, timeout=600, **options):
     return done
 
 
+def complaint(*command):
+    """Runs a command; the last line of what it complains of, or None when it succeeds."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+    return f"{pathlib.Path(command[0]).name}: {lines[-1]}" if done.returncode else None
+
+
+def lay_podman():
+    """On a machine without podman a set-up beside the project may bring one. Why it could not, or None."""
+    setup = ROOT.parent / "shared/containers/setup"
+    if shutil.which("podman") or not setup.exists():
+        return None
+    suite = re.search(r":(\w+)-slim$", BASE)[1]
+    reason = complaint(setup, suite) or complaint(ROOT / "docker/local/setup", "pod")
+    if reason is None:
+        folder = subprocess.check_output([setup, suite], text=True).strip()
+        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    return reason
+
+
 def missing():
     """Why no pod can be run here, or None."""
-    if not shutil.which("kubectl"):
-        return "kubectl is not installed"
-    if not shutil.which("podman"):
-        return "podman is not installed"
-    version = podman("version", "--format", "{{.Client.Version}}").stdout.strip()
-    return None if int(version.split(".")[0]) >= 5 else f"podman {version} is older than 5"
+    if reason := lay_podman():
+        return reason
+    for program in ("podman", "kubectl", "haproxy", "wrk", "docker-registry", "htpasswd"):
+        if not shutil.which(program):
+            return f"{program} is not installed"
+    version = podman("version", "--format", "{{.Client.Version}}", check=False).stdout.strip()
+    if not version.partition(".")[0].isdigit() or int(version.partition(".")[0]) < 5:
+        return f"podman {version or 'without a version'} is older than 5"
+    return complaint("podman", "run", "--rm", "--network", "none", "--memory", "64m", BASE, "true")
 
 
 def manifest(name, kind):
