@@ -172,6 +172,7 @@ class Pod(Service):
         self.name = f"coworking{self.suffix}-pod"
         self.image = image or network.image
         self.told = None
+        self.first = []
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-pod.", dir=ROOT / "build"))
         variables = {**environment, **variables}
         secrets = {"coworking": {key: variables.pop(key) for key in ("DB_PASSWORD",)},
@@ -224,8 +225,8 @@ class Pod(Service):
 
     def states(self):
         """Of each container when it was started, and its first process."""
-        return {name: (state["StartedAt"], state["Pid"])
-                for name in CONTAINERS for state in [self.inspect(name)["State"]]}
+        found = json.loads(podman("inspect", *map(self.container, CONTAINERS)).stdout)
+        return {name: (one["State"]["StartedAt"], one["State"]["Pid"]) for name, one in zip(CONTAINERS, found)}
 
     def logs(self, name):
         """A container's lines, both streams."""
@@ -243,8 +244,10 @@ class Pod(Service):
         return [line for line in self.log if not line.startswith("{")]
 
     def first_pids(self):
-        """The first process of each container."""
-        return [pid for _, pid in self.states().values() if pid]
+        """The first process of each container that runs. podman, which is slow, is asked when one has ended."""
+        if len(self.first) < len(CONTAINERS) or not all(map(is_alive, self.first)):
+            self.first = [pid for _, pid in self.states().values() if pid]
+        return self.first
 
     def pids(self, word, without=None):
         found = []
