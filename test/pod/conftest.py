@@ -54,8 +54,7 @@ def run(network):
 
     yield start
     for pod in pods:
-        if not pod.ended:
-            pod.kill()
+        pod.kill()
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,10 @@ def service(network, database):
     """A pod of the module's own, on the module's database."""
     running = Pod(network, database.pod_environment())
     yield running
-    running.stop()
+    try:
+        running.stop()
+    finally:
+        running.kill()
 
 
 @pytest.fixture(scope="session", params=["pod"])

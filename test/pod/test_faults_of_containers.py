@@ -117,7 +117,7 @@ def test_all_containers_told_to_end_under_load(run, server, say, headers):
         service = run(server.sample())
         with Load(service, 32, headers=headers) as load:
             load.reach(ENOUGH, 30)
-            service.terminate()
+            service.stop()
         before = [o for o in load.outcomes if o.sent is not None and o.sent < service.told]
         later = [o for o in load.outcomes if o.sent is None or o.sent >= service.told]
         turned_away = [o for o in later if o.status is None]

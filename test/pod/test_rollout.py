@@ -123,5 +123,4 @@ def test_rolling_update_and_rollback_drop_no_request(network, server, next_versi
     finally:
         balancer.close()
         for pod in pods.values():
-            if not pod.ended:
-                pod.kill()
+            pod.kill()

@@ -582,13 +582,14 @@ def end_in_mid_answer(service, crowd):
     service.get("/api/reports/user_visits")
     backend, = crowd.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
                              "AND query LIKE '%analytics.user_visits%' AND pid <> pg_backend_pid()")[0]
+    backend = crowd.server.process(backend)
     through = len(service.events("request", path="/api/reports/user_visits"))
     stream = Stream(service, "1.1", {})
     os.kill(backend, signal.SIGSTOP)
     ending = threading.Thread(target=service.stop, daemon=True)
     ending.start()
     with contextlib.suppress(ProcessLookupError):  # when the answer, and with it the service, has ended
-        wait_until(lambda: not is_open(service.port), 2, "the closing of the door")
+        wait_until(lambda: not is_open(service.port), 4, "the closing of the door")
         assert len(service.events("request", path="/api/reports/user_visits")) <= through + 1, "TERM came too late"
         # Rows come in bursts: nginx, which is to end, finds nothing to do again and again.
         for _ in range(40):
@@ -599,7 +600,7 @@ def end_in_mid_answer(service, crowd):
         os.kill(backend, signal.SIGCONT)
     stream.finish()
     ending.join(11)
-    assert not ending.is_alive() and service.process.returncode == 0
+    assert not ending.is_alive() and service.status == 0
     return stream
 
 

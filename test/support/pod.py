@@ -1,5 +1,6 @@
 """The manifests as a pod under podman, with a database container beside it, and a client for both."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -129,6 +130,12 @@ class PodPostgres(Postgres):
     def stop(self, mode="fast"):
         self._control("-m", mode, "stop")
 
+    def process(self, backend):
+        """In the container's own count it has another."""
+        first = json.loads(podman("inspect", self.name).stdout)[0]["State"]["Pid"]
+        return next(pid for pid in processes_below(first)
+                    if re.search(rf"^NSpid:.*\t{backend}$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
+
     def freeze(self):
         podman("pause", self.name)
         self.frozen = True
@@ -163,6 +170,7 @@ class Pod(Service):
     """The manifests' Deployment, changed only in image, names, ConfigMap and Secrets."""
 
     count = 0
+    ended = False
 
     def __init__(self, network, environment, wait=True, image=None, port=None, **variables):  # pylint: disable=super-init-not-called
         Pod.count += 1
@@ -260,13 +268,15 @@ class Pod(Service):
                 found.append(pid)
         return found
 
-    def terminate(self, number=signal.SIGTERM, seconds=10):
-        """Sends all containers a signal at the same moment and waits for their end."""
+    def stop(self, number=signal.SIGTERM, seconds=10):
+        """Sends all containers a signal at the same moment and waits for their end. The pod's port goes on
+        refusing connections until kill() removes the pod."""
         # In a pod that is to end a cluster starts nothing again.
-        for name in CONTAINERS:
-            podman("update", "--restart", "no", self.container(name))
+        with concurrent.futures.ThreadPoolExecutor(len(CONTAINERS)) as pool:
+            list(pool.map(lambda name: podman("update", "--restart", "no", self.container(name)), CONTAINERS))
         first = self.first_pids()
         pids = [process for pid in first for process in [pid, *processes_below(pid)]]
+        self.ended = True
         self.told = time.monotonic()
         for pid in first:
             os.kill(pid, number)
@@ -275,21 +285,14 @@ class Pod(Service):
         left = [pid for pid in pids if is_alive(pid)]
         assert not left, f"after {seconds} s processes are left: {left}"
 
-    def stop(self, number=signal.SIGTERM, seconds=10):
-        """Ends the pod; removes what podman made for it."""
-        try:
-            self.terminate(number, seconds)
-        finally:
-            self.kill()
+    @property
+    def status(self):
+        return max(self.inspect(name)["State"]["ExitCode"] for name in CONTAINERS)
 
     def kill(self):
-        """Ends what may be left, at once."""
-        podman("pod", "rm", "-f", "-t", "0", self.name, check=False)
+        """Removes all that podman made for it."""
+        self.ended = True
         if self.folder.exists():
+            podman("pod", "rm", "-f", "-t", "0", self.name, check=False)
             podman("kube", "down", "--force", self.folder / "pod.yaml", check=False)
             shutil.rmtree(self.folder)
-
-    @property
-    def ended(self):
-        """Whether nothing is left of it."""
-        return not self.folder.exists()

@@ -83,6 +83,10 @@ class Postgres:
         postmaster = int((self.folder / "data/postmaster.pid").read_text().split()[0])
         return [postmaster, *processes_below(postmaster)]
 
+    def process(self, backend):
+        """The pid by which this machine knows one of the server's processes."""
+        return backend
+
     def freeze(self):
         """Stops all of the server's processes: it accepts connections and never answers."""
         for pid in self.pids():

@@ -117,6 +117,11 @@ class Service:
         """Whether it has been stopped."""
         return self.process.poll() is not None
 
+    @property
+    def status(self):
+        """What it ended with: 0 when all went well."""
+        return self.process.returncode
+
     def is_ready(self):
         """Whether /readiness_check says so."""
         return self.get("/readiness_check").status == 200

@@ -6,7 +6,7 @@ from postgres import Postgres
 from service import Service
 
 IS_POD = os.environ.get("TEST_TARGET") == "pod"
-_pods = {"network": None, "servers": {}}
+_pods = {"network": None, "servers": {}, "pods": []}
 
 
 def start_server():
@@ -29,10 +29,20 @@ def start_service(programs, environment=None, **variables):
     server = _pods["servers"].get(environment.get("DB_PORT"))
     if server:
         environment.update(DB_HOST=server.name, DB_PORT="5432")
-    return Pod(_pods["network"], environment, wait=variables.get("wait", True))
+    remove_ended_pods()
+    _pods["pods"].append(Pod(_pods["network"], environment, wait=variables.get("wait", True)))
+    return _pods["pods"][-1]
+
+
+def remove_ended_pods():
+    """What has ended goes on refusing connections, as a port without a service does, until it is removed."""
+    for pod in _pods["pods"]:
+        if pod.ended:
+            pod.kill()
 
 
 def close():
     """Removes what the pods had in common."""
+    remove_ended_pods()
     if _pods["network"]:
         _pods["network"].close()
