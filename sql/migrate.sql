@@ -102,6 +102,17 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 SELECT NOT pg_has_role(:'reader', 'coworking_analytics_reader', 'USAGE') AS needs_grant
 \gset
 \if :needs_grant
-  GRANT coworking_analytics_reader TO :"reader";
+  SELECT set_config('analytics.reader', :'reader', false) -- DO knows none of psql's variables
+  \g /dev/null
+  DO $body$
+  BEGIN
+    EXECUTE format('GRANT coworking_analytics_reader TO %I', current_setting('analytics.reader'));
+  EXCEPTION
+    WHEN insufficient_privilege THEN
+      RAISE insufficient_privilege USING MESSAGE =
+        format('permission denied: have a superuser run GRANT coworking_analytics_reader TO %I',
+               current_setting('analytics.reader'));
+  END
+  $body$;
 \endif
 \echo 'schema analytics was brought up to date'
