@@ -1,5 +1,6 @@
 """A throwaway PostgreSQL server on a free port of the loopback interface."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -49,16 +50,19 @@ class Postgres:
 
     def __init__(self, settings=""):
         self.settings = settings  # that beat those below, as options of the server
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-postgres."))
-        if UNPRIVILEGED:
-            shutil.chown(self.folder, "www-data", "www-data")
-        self.port = free_port()
+        self._choose_place()
         password_file = self.folder / "password"
         password_file.write_text(PASSWORD)
         password_file.chmod(0o644)
         self._run("initdb", "-D", self.folder / "data", "-U", "postgres", f"--pwfile={password_file}",
                   "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         self.start()
+
+    def _choose_place(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-postgres."))
+        if UNPRIVILEGED:
+            shutil.chown(self.folder, "www-data", "www-data")
+        self.port = free_port()
 
     def _run(self, program, *arguments):
         subprocess.run([*UNPRIVILEGED, BINARIES / program, *map(str, arguments)],
@@ -73,6 +77,30 @@ class Postgres:
     def stop(self, mode="fast"):
         """Stops the server as pg_ctl does: smart, fast or immediate."""
         self._run("pg_ctl", "-w", "-D", self.folder / "data", "-m", mode, "stop")
+
+    def crash(self):
+        """Kills the first process, waits for the others to notice, and starts the server again, which recovers."""
+        os.kill(self.pids()[0], signal.SIGSTOP)  # no more children, so that none is missed
+        pids = self.pids()
+        os.kill(pids[0], signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, pids)), 30, "the end of the server's processes")
+        for lock in ("data/postmaster.pid", f".s.PGSQL.{self.port}.lock"):  # name a process that is there until reaped
+            (self.folder / lock).unlink()
+        self.start()
+
+    def crash_process(self, pid):
+        """Kills one connection's process: the first process ends all others, and the server recovers."""
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid), 10, "the process's end")
+        wait_until(self.takes_connections, 30, "the server's recovery")
+
+    def takes_connections(self):
+        """Whether it does now."""
+        try:
+            self.connect("postgres").close()
+            return True
+        except psycopg2.OperationalError:
+            return False
 
     def is_running(self):
         """Whether the server's process is there."""
@@ -89,13 +117,16 @@ class Postgres:
 
     def freeze(self):
         """Stops all of the server's processes: it accepts connections and never answers."""
-        for pid in self.pids():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self):
         """Lets them go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
         for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # a connection that ends at this moment
+                os.kill(pid, number)
 
     def close(self):
         """Stops the server and removes its data."""
@@ -115,6 +146,16 @@ class Postgres:
     def connect(self, database, user="postgres", password=PASSWORD):
         """A connection on which every statement is its own transaction."""
         return Connection(host="127.0.0.1", port=self.port, dbname=database, user=user, password=password)
+
+
+class Standby(Postgres):
+    """A streaming replica of a server."""
+
+    def __init__(self, primary):  # pylint: disable=super-init-not-called
+        self._choose_place()
+        origin = f"host=127.0.0.1 port={primary.port} user=postgres password={PASSWORD}"
+        self._run("pg_basebackup", "-D", self.folder / "data", "-d", origin, "-R", "-c", "fast", "--no-sync")
+        self.start()
 
 
 class Connection:
