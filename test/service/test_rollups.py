@@ -1,0 +1,276 @@
+"""Rollups are exact: under all that writers may do, at any moment, and after a crash; and no writer notices them."""
+
+import itertools
+import random
+import threading
+import time
+
+import psycopg2
+import pytest
+from conftest import names
+from exactness import Run, check_exact, compare, create_rollups_database, fold_all, known_weights, migrate
+from law import FUNCTIONS, differences
+from postgres import Postgres
+from random_writes import CHANGES_OF_TOKENS, COLUMNS, USERS, operation
+
+# A user's tokens go with the user, and follow a new number.
+CASCADE = """
+ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey;
+ALTER TABLE tokens ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE ON UPDATE CASCADE"""
+
+NO_RIGHTS = """
+REVOKE ALL ON SCHEMA analytics FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA analytics FROM PUBLIC;
+GRANT USAGE ON SCHEMA analytics TO coworking_analytics_reader"""
+
+TRIGGERS = ["insert", "update", "delete", "truncate"]
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    """A database whose rollups stay in order."""
+    return create_rollups_database(server, next(names))
+
+
+# All at random
+
+
+def test_reports_equal_the_law_whatever_is_written_while_postgresql_is_killed():
+    server = Postgres()
+    try:
+        database = create_rollups_database(server, next(names))
+        database.execute(CASCADE + ";" + NO_RIGHTS)
+        with Run(database) as run:
+            for number, happens in enumerate([kill_backend, rebuild, kill_postmaster, rebuild, kill_backend], start=1):
+                run.reach(number * 20_000 / 6)
+                with run.unsettled(2):
+                    happens(database)
+            run.reach(20_500)
+        assert run.difference is None
+        print(f"{run.comparisons} comparisons, {run.folded} folded, done {run.done}, refused {run.refused}")
+        assert run.comparisons >= 100 and len(run.sizes) >= 20 and run.folded >= 1000
+        assert set(run.done) == set(known_weights(database)), "an operation never succeeded"
+        check_exact(database)
+        with database.connect(**database.reader) as connection:
+            fold_all(connection)
+        check_exact(database)
+        assert database.execute("SELECT count(*) FROM analytics.token_changes") == [(0,)]
+    finally:
+        server.close()
+
+
+def kill_backend(database):
+    """kill -9 of a writer's server process: PostgreSQL ends all others and recovers."""
+    active = f"SELECT pid FROM pg_stat_activity WHERE usename = '{database.writer['user']}' ORDER BY state LIMIT 1"
+    database.server.crash_process(database.execute(active)[0][0])
+
+
+def kill_postmaster(database):
+    """kill -9 of the server's first process."""
+    database.server.crash()
+
+
+def rebuild(database):
+    """Repairs where nothing is broken."""
+    database.execute("SELECT analytics.rebuild()")
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_without_a_trigger_the_run_fails_and_reports_are_plain(server, trigger):
+    database = create_rollups_database(server, next(names))
+    check_exact(database)
+    database.execute(f"DROP TRIGGER analytics_{trigger} ON tokens")
+    with Run(database, writers=2) as run:
+        assert "the rollups do not serve" in (run.find(2000) or "nothing found")
+    with database.connect(**database.reader) as connection:
+        is_exact, _, different = compare(connection)
+        assert (is_exact, different) == (False, None)
+    migrate(database)
+    check_exact(database)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_with_a_trigger_that_does_nothing_the_run_fails(server, trigger):
+    database = create_rollups_database(server, next(names))
+    definition = f"SELECT pg_get_functiondef(tgfoid) FROM pg_trigger WHERE tgname = 'analytics_{trigger}'"
+    head, begin, body = database.execute(definition)[0][0].partition("\nBEGIN\n")
+    assert begin
+    database.execute(f"{head} BEGIN IF TG_OP = '{trigger.upper()}' THEN RETURN NULL; END IF; {body}")
+    with Run(database, writers=2) as run:
+        assert run.find(5000) is not None
+
+
+# Beside writers, nobody reads half a transaction: what leaves all answers as they were is never seen.
+
+SAME_ROWS = f"INSERT INTO tokens ({COLUMNS}) SELECT {COLUMNS} FROM kept"
+STEADY = [
+    f"BEGIN; TRUNCATE tokens; {SAME_ROWS}; COMMIT",
+    f"BEGIN; TRUNCATE users, tokens; {USERS}; {SAME_ROWS}; COMMIT",
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ; {SAME_ROWS}; TRUNCATE tokens; {SAME_ROWS}; COMMIT",
+    "BEGIN; TRUNCATE tokens; ROLLBACK",
+    f"BEGIN; DELETE FROM tokens; {SAME_ROWS}; COMMIT",
+    f"BEGIN; {SAME_ROWS}; {SAME_ROWS}; ROLLBACK",
+    "BEGIN; UPDATE tokens SET created_at = created_at + interval '1 day';"
+    " UPDATE tokens SET created_at = created_at - interval '1 day'; COMMIT",
+    "UPDATE tokens SET user_id = user_id, used_at = used_at, created_at = created_at",
+    f"BEGIN; SAVEPOINT s; DELETE FROM tokens; ROLLBACK TO s; {SAME_ROWS}; ROLLBACK TO s; COMMIT",
+]
+
+
+def test_a_report_on_its_own_never_shows_half_a_transaction(server):
+    database = create_rollups_database(server, next(names))
+    database.execute(f"CREATE TABLE kept AS SELECT {COLUMNS} FROM tokens; GRANT SELECT ON kept TO PUBLIC")
+    stopping, wrong = threading.Event(), []
+    reads = dict.fromkeys(FUNCTIONS, 0)
+
+    def read(function, statement, expected):
+        with database.connect(**database.reader) as connection:
+            while not stopping.is_set():
+                answer = connection.execute(statement)
+                reads[function] += 1
+                if answer != expected:
+                    wrong.append((function, answer))
+                    stopping.set()
+
+    def fold():
+        with database.connect(**database.reader) as connection:
+            while not stopping.wait(0.005):
+                connection.execute("SELECT analytics.fold(1000)")
+
+    threads = [threading.Thread(target=fold, daemon=True)]
+    for function in FUNCTIONS:
+        statement = f"SELECT * FROM analytics.{function}() ORDER BY 1"
+        expected = database.execute(statement)
+        assert len(expected) > 1
+        threads.append(threading.Thread(target=read, args=(function, statement, expected), daemon=True))
+    deadline = time.monotonic() + 5
+    with database.connect(**database.writer) as connection:
+        for thread in threads:
+            thread.start()
+        statements = itertools.cycle(STEADY)
+        while not wrong and time.monotonic() < deadline:
+            connection.execute(next(statements))
+    stopping.set()
+    for thread in threads:
+        thread.join(30)
+    assert wrong == [] and min(reads.values()) > 50
+    check_exact(database)
+
+
+# What writers need, and what they wait for
+
+
+def test_a_writer_s_search_path_leads_nowhere(database):
+    """Tables, functions and operators of the same names, before everything else in the writer's search_path."""
+    name = database.writer["user"]
+    tables = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'analytics'")
+    database.execute(f"GRANT CREATE, TEMPORARY ON DATABASE {database.name} TO {name}")
+    with database.connect(**database.writer) as connection:
+        connection.execute(f"CREATE SCHEMA {name}; SET search_path = {name}, pg_temp, public, pg_catalog")
+        for table, in tables:
+            connection.execute(f"CREATE TEMPORARY TABLE {table} (wrong text)")
+        connection.execute("""
+            CREATE FUNCTION date_trunc(text, timestamp) RETURNS timestamp LANGUAGE sql AS 'SELECT NULL::timestamp';
+            CREATE FUNCTION date(timestamp) RETURNS date LANGUAGE sql AS 'SELECT NULL::date';
+            CREATE FUNCTION never(timestamp, timestamp) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+            CREATE DOMAIN date AS text; CREATE DOMAIN bigint AS text""")
+        for operator in ("<", "<=", ">=", "="):
+            connection.execute(f"CREATE OPERATOR {operator}"
+                               " (LEFTARG = timestamp, RIGHTARG = timestamp, FUNCTION = never)")
+        insert = f"INSERT INTO public.tokens ({COLUMNS}) VALUES (1, 'x', '2024-02-28 10:00', '2024-02-28 10:01')"
+        connection.execute(f"{insert}; UPDATE public.tokens SET used_at = created_at;"
+                           "DELETE FROM public.tokens WHERE id > 300")
+        check_exact(database)
+        connection.execute(f"TRUNCATE public.tokens; {insert}")
+        check_exact(database)
+
+
+# Each for another token, of the same user, day and hour.
+SIDE_BY_SIDE = [
+    f"INSERT INTO tokens ({COLUMNS}) VALUES (3, 'x', '2024-02-28 10:0{{n}}', '2024-02-28 10:10')",
+    "UPDATE tokens SET created_at = '2024-02-28 10:0{n}', used_at = '2024-02-28 10:10' WHERE id = 900{n}",
+    "DELETE FROM tokens WHERE id = 900{n}",
+]
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ"])
+@pytest.mark.parametrize("first", range(3))
+@pytest.mark.parametrize("second", range(3))
+def test_writers_do_not_wait_for_each_other(database, first, second, isolation):
+    database.execute(f"DELETE FROM tokens WHERE user_id = 3; INSERT INTO tokens (id, {COLUMNS}) VALUES"
+                     " (9001, 3, 'x', '2024-02-28 10:30', NULL), (9002, 3, 'x', '2024-02-28 10:31', NULL)")
+    with database.connect(**database.writer) as one, database.connect(**database.writer) as two:
+        one.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+        one.execute(SIDE_BY_SIDE[first].format(n=1))
+        two.execute(f"SET lock_timeout = '500ms'; BEGIN ISOLATION LEVEL {isolation}")
+        two.execute(SIDE_BY_SIDE[second].format(n=2))
+        check_exact(database)
+        two.execute("COMMIT")
+        one.execute("COMMIT")
+    check_exact(database)
+
+
+@pytest.mark.parametrize("statement", [*SIDE_BY_SIDE, "TRUNCATE tokens", "LOCK TABLE tokens"])
+def test_writers_and_folders_do_not_wait_for_each_other(database, statement):
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+        writer.execute("INSERT INTO tokens (user_id, token, created_at) SELECT 3, 'x', timestamp '2024-02-28'"
+                       " + n * interval '1 h' FROM generate_series(1, 100) AS n")
+        for connection in (writer, folder):
+            connection.execute("SET lock_timeout = '500ms'")
+        folder.execute("BEGIN")
+        assert folder.execute("SELECT analytics.fold(10)") == [(10,)]
+        writer.execute("BEGIN; " + statement.format(n=1))
+        folder.execute("COMMIT")
+        assert folder.execute("SELECT analytics.fold(10)") == [(10,)]
+        writer.execute("COMMIT")
+    check_exact(database)
+
+
+def outcomes(database, seed):
+    """How 80 pairs of serializable transactions end, each pair interleaved in the same way, statement by statement."""
+    source, found = random.Random(seed), []
+    with database.connect(**database.writer) as one, database.connect(**database.writer) as two, \
+            database.connect(**database.reader) as folder:
+        for connection in (one, two):
+            connection.execute("SET enable_seqscan = off; SET lock_timeout = '50ms'")
+        for _ in range(80):
+            statements = [operation(source, CHANGES_OF_TOKENS)[1] for _ in range(4)]
+            statements = ["BEGIN ISOLATION LEVEL SERIALIZABLE"] * 2 + statements + ["COMMIT"] * 2
+            for connection, statement in zip([one, two] * 4, statements):
+                try:
+                    connection.execute(statement)
+                    found.append("ok")
+                except psycopg2.Error as error:
+                    found.append(error.pgcode)
+                folder.execute("SELECT analytics.fold(5)")
+    return found
+
+
+def test_serializable_transactions_that_commit_without_us_commit_with_us(server):
+    databases = {rollups: create_rollups_database(server, next(names)) for rollups in ("off", "on")}
+    for rollups, database in databases.items():
+        migrate(database, ROLLUPS=rollups)
+        database.execute(f"""
+            ALTER TABLE tokens SET (autovacuum_enabled = false);
+            INSERT INTO tokens ({COLUMNS}) SELECT n % 30 + 1, 'x', timestamp '2020-01-01' + n * interval '1 h', NULL
+              FROM generate_series(1, 4000) AS n; ANALYZE tokens""")
+    found = {rollups: outcomes(database, 4) for rollups, database in databases.items()}
+    assert found["on"] == found["off"]
+    assert found["off"][6::8].count("ok") > 30 and "40001" in found["off"]
+    check_exact(databases["on"])
+
+
+EXTREMES = ["294276-12-31 23:59:59.999999", "4714-11-24 00:00:00 BC", "infinity", "-infinity"]
+
+
+@pytest.mark.parametrize("created_at", EXTREMES)
+@pytest.mark.parametrize("used_at", [None, *EXTREMES])
+def test_no_timestamp_makes_a_write_fail(database, created_at, used_at):
+    """Where even the law fails, as on 60 minutes after the last timestamp, a report may."""
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as reader:
+        writer.execute(f"INSERT INTO tokens ({COLUMNS}) VALUES (1, 'x', %s, %s)", (created_at, used_at))
+        writer.execute("UPDATE tokens SET user_id = 2, used_at = used_at WHERE created_at = %s", (created_at,))
+        for function in ("daily_usage", "user_visits", "hours", "user_tokens"):
+            assert reader.execute(differences(function)) == []
+        writer.execute("DELETE FROM tokens WHERE created_at = %s", (created_at,))
+    check_exact(database)
