@@ -1,0 +1,311 @@
+"""How rollups are kept: folding, the self-check and its repair, the migration on big tables, and a standby."""
+
+import concurrent.futures
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+from conftest import names
+from exactness import Paced, Run, check_exact, compare, create_rollups_database, fold_all, load_tokens, migrate
+from law import FUNCTIONS
+from postgres import PASSWORD, ROOT, Postgres, Standby, wait_until
+from random_writes import CHANGES_OF_TOKENS
+
+ROWS = int(os.environ.get("TEST_ROLLUP_ROWS") or 1_000_000)
+INSERT = "INSERT INTO tokens (user_id, token, used_at) VALUES (1, 'x', now())"
+UPDATE = "UPDATE tokens SET used_at = now() WHERE id = (SELECT max(id) FROM tokens)"
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    """A database with a few tokens."""
+    return create_rollups_database(server, next(names))
+
+
+# Folding
+
+
+def test_a_fold_takes_no_more_than_it_was_asked_to(database):
+    with database.connect(**database.reader) as connection:
+        fold_all(connection)
+        for _ in range(25):
+            database.execute(INSERT)
+        assert connection.execute("SELECT analytics.fold(0)") == [(0,)]
+        folded = [connection.execute("SELECT analytics.fold(10)")[0][0] for _ in range(10)]
+        assert max(folded) == 10 and folded[:2] == [10, 10] and folded[-1] == 0 and sum(folded) >= 25
+    check_exact(database)
+
+
+def test_a_second_fold_at_the_same_time_does_nothing(database):
+    with database.connect(**database.reader) as one, database.connect(**database.reader) as two:
+        database.execute("DELETE FROM tokens WHERE user_id = 2")
+        two.execute("SET lock_timeout = '500ms'")
+        one.execute("BEGIN")
+        assert one.execute("SELECT analytics.fold(1) > 0") == [(True,)]
+        assert two.execute("SELECT analytics.fold(1)") == [(0,)]
+        check_exact(database)
+        one.execute("ROLLBACK")
+        check_exact(database)
+        assert two.execute("SELECT analytics.fold(1) > 0") == [(True,)]
+    check_exact(database)
+
+
+def test_a_backlog_of_a_million_deltas_is_digested_without_a_pause(server):
+    database = create_rollups_database(server, next(names))
+    database.execute("ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey")  # a million checks of it take long
+    for user in range(1, 41):
+        database.execute("""
+            INSERT INTO tokens (user_id, token, created_at, used_at)
+            SELECT %s, 'x', at, at + interval '7 min'
+              FROM generate_series(timestamp '2021-01-01', '2023-11-10', interval '1 h') AS at""", (user,))
+    backlog = database.execute("SELECT count(*) FROM analytics.token_changes")[0][0]
+    assert backlog >= 1_000_000
+    comparisons, ended = [], threading.Event()
+
+    def keep_comparing():
+        with database.connect(**database.reader) as connection:
+            while not ended.is_set():
+                comparisons.append(compare(connection)[::2])
+
+    with (Paced(database, database.writer, INSERT) as writer,
+          Paced(database, database.reader, "SELECT * FROM analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader,
+          database.connect(**database.reader) as folder, concurrent.futures.ThreadPoolExecutor(1) as pool):
+        comparer = pool.submit(keep_comparing)
+        began = time.monotonic()
+        folds = []
+        while len(folds) < 10_000 and (count := folder.execute("SELECT analytics.fold(10000)")[0][0]) > 1000:
+            folds.append(count)
+        seconds = time.monotonic() - began
+        ended.set()
+        comparer.result(60)
+    print(f"{backlog} deltas in {len(folds)} folds, {seconds:.1f} s; {len(comparisons)} comparisons")
+    assert sum(folds) > 990_000 and set(comparisons) == {(True, None)}
+    writer.check(seconds=1)
+    reader.check(seconds=5)
+    check_exact(database)
+
+
+# The self-check and the repair
+
+LOAD = "COPY tokens (user_id, token, created_at, used_at) FROM PROGRAM 'seq -f \"%g\tx\t2024-02-28\t2024-02-29\" 1 30'"
+PAST_THE_TRIGGERS = {
+    "a replica's load": ["SET session_replication_role = replica", LOAD],
+    "a replica's delete": ["SET session_replication_role = replica", "DELETE FROM tokens WHERE user_id = 7"],
+    "a replica's update of used_at": ["SET session_replication_role = replica",
+                                      "UPDATE tokens SET used_at = NULL WHERE user_id IN (3, 4)"],
+    "a replica's update of user_id": ["SET session_replication_role = replica",
+                                      "UPDATE tokens SET user_id = 9 WHERE user_id IN (3, 4)"],
+    "triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER USER", LOAD, "ALTER TABLE tokens ENABLE TRIGGER USER"],
+    "all triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER ALL", LOAD,
+                                "ALTER TABLE tokens ENABLE TRIGGER ALL"],
+    "one trigger off and on": ["ALTER TABLE tokens DISABLE TRIGGER analytics_delete",
+                               "DELETE FROM tokens WHERE user_id = 7",
+                               "ALTER TABLE tokens ENABLE TRIGGER analytics_delete"],
+}
+
+
+@pytest.mark.parametrize("bypass", PAST_THE_TRIGGERS)
+def test_what_went_past_the_triggers_is_found_and_repaired_while_writers_go_on(server, bypass):
+    database = create_rollups_database(server, next(names))
+    with database.connect() as connection:
+        for statement in PAST_THE_TRIGGERS[bypass]:
+            connection.execute(statement)
+    with database.connect(**database.reader) as connection:
+        assert len(connection.execute("SELECT * FROM analytics.check()")) > 0
+    with (Run(database, weights=CHANGES_OF_TOKENS, writers=3, folders=1, comparers=0) as run,
+          Paced(database, database.writer, INSERT) as writer):
+        run.reach(200)
+        database.execute("SELECT analytics.rebuild()")
+        run.reach(run.operations + 200)
+    assert run.difference is None
+    writer.check(seconds=1)
+    check_exact(database)
+
+
+def test_a_rebuild_of_a_big_table_stops_nobody(big):
+    big.execute("SET session_replication_role = replica; UPDATE tokens SET used_at = created_at WHERE user_id = 100")
+    with (Paced(big, big.writer, INSERT) as writer,
+          Paced(big, big.reader, "SELECT * FROM analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader):
+        big.execute("SELECT analytics.rebuild()")
+        big.execute("SELECT * FROM analytics.check()")
+    writer.check(seconds=1)
+    reader.check(seconds=5)
+    check_exact(big)
+
+
+# The migration on a big table
+
+ALL_ROWS = """
+SELECT (SELECT md5(string_agg(md5(t::text), '' ORDER BY id)) FROM tokens AS t),
+       (SELECT md5(string_agg(md5(u::text), '' ORDER BY id)) FROM users AS u),
+       (SELECT array_agg(c.relname || c.oid || c.relfilenode ORDER BY c.relname) FROM pg_class AS c
+         WHERE c.relnamespace = 'public'::regnamespace)"""
+TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'tokens'::regclass AND NOT tgisinternal ORDER BY 1"
+
+
+@pytest.fixture(scope="module", name="big")
+def create_big(server):
+    """A database with many tokens, and rollups."""
+    database = create_rollups_database(server, next(names))
+    migrate(database, ROLLUPS="off")
+    load_tokens(database, ROWS)
+    migrate(database)
+    return database
+
+
+@pytest.fixture(scope="module")
+def fragile(own_server):
+    """A database with a fair number of tokens, on a server that may crash, and how long its migration takes."""
+    database = create_rollups_database(own_server, next(names))
+    migrate(database, ROLLUPS="off")
+    load_tokens(database, ROWS // 5)
+    began = time.monotonic()
+    migrate(database)
+    database.migration_seconds = time.monotonic() - began
+    return database
+
+
+def answers(database):
+    """What all functions answer."""
+    with database.connect(**database.reader) as connection:
+        return {function: connection.execute(f"SELECT a::text FROM analytics.{function}() AS a ORDER BY 1")
+                for function in FUNCTIONS}
+
+
+def test_without_rollups_nothing_of_ours_is_on_the_tables(fragile):
+    check_exact(fragile)
+    before, rows = answers(fragile), fragile.execute(ALL_ROWS)
+    assert len(fragile.execute(TRIGGERS)) == 4
+    for _ in range(2):
+        migrate(fragile, ROLLUPS="off")
+        assert fragile.execute(TRIGGERS) == []
+        assert fragile.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'analytics'") == [("migrations",)]
+        assert fragile.execute(ALL_ROWS) == rows
+        assert answers(fragile) == before
+        assert fragile.execute("SELECT analytics.is_exact()") == [(False,)]
+    for _ in range(2):
+        migrate(fragile, ROLLUPS="on")
+        assert fragile.execute(ALL_ROWS) == rows
+        check_exact(fragile)
+
+
+def test_the_migration_stops_no_writer(big):
+    """Not even behind a transaction that holds the table for two seconds."""
+    migrate(big, ROLLUPS="off")
+    with (Paced(big, big.writer, INSERT) as inserts, concurrent.futures.ThreadPoolExecutor(1) as pool,
+          Paced(big, big.writer, UPDATE) as updates,
+          big.connect(**big.writer) as holder):
+        holder.execute("BEGIN; " + INSERT)
+        began = time.monotonic()
+        migration = pool.submit(migrate, big)
+        time.sleep(2)
+        holder.execute("COMMIT")
+        migration.result(120)
+        print(f"migration of {ROWS} rows, behind a transaction of 2 s: {time.monotonic() - began:.1f} s")
+    inserts.check(seconds=1)
+    updates.check(seconds=1)
+    check_exact(big)
+    with Paced(big, big.writer, INSERT) as inserts, big.connect(**big.writer) as holder:
+        holder.execute("BEGIN; " + INSERT)
+        migration = concurrent.futures.ThreadPoolExecutor(1).submit(migrate, big, ROLLUPS="off")
+        time.sleep(2)
+        holder.execute("COMMIT")
+        migration.result(120)
+    inserts.check(seconds=1)
+    migrate(big)
+    check_exact(big)
+
+
+def start_migration(database, **environment):
+    """A migration under way."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_"))}
+    clean |= database.environment() | {"MIGRATE_USERNAME": "postgres", "MIGRATE_PASSWORD": PASSWORD} | environment
+    return subprocess.Popen([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env=clean,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def kill_client(_, migration):
+    """kill -9 of the migration."""
+    migration.kill()
+
+
+def interrupt(_, migration):
+    """Ctrl-C."""
+    migration.send_signal(signal.SIGINT)
+
+
+OF_PSQL = "FROM pg_stat_activity WHERE application_name = 'psql' AND datname = current_database()"
+
+
+def cancel(database, _):
+    """A statement of it is cancelled."""
+    database.execute(f"SELECT pg_cancel_backend(pid) {OF_PSQL}")
+
+
+def terminate(database, _):
+    """Its connection is ended."""
+    database.execute(f"SELECT pg_terminate_backend(pid) {OF_PSQL}")
+
+
+def crash(database, _):
+    """The server is killed and recovers."""
+    database.server.crash()
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("interruption", [kill_client, interrupt, cancel, terminate, crash])
+def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, moment):
+    migrate(fragile, ROLLUPS="off")
+    migration = start_migration(fragile)
+    time.sleep(moment * fragile.migration_seconds)
+    interruption(fragile, migration)
+    migration.wait(60)
+    with fragile.connect(**fragile.writer) as writer:
+        writer.execute(INSERT + ";" + INSERT)
+        writer.execute("DELETE FROM tokens WHERE id = (SELECT max(id) FROM tokens)")
+    with fragile.connect(**fragile.reader) as connection:
+        try:
+            assert compare(connection)[2] is None
+        except psycopg2.errors.UndefinedFunction:
+            pass  # before the migration was done
+    migrate(fragile)
+    check_exact(fragile)
+
+
+# A standby
+
+
+def test_a_standby_answers_the_same_and_takes_no_harm_from_folding():
+    primary = Postgres()
+    standby = None
+    try:
+        database = create_rollups_database(primary, next(names))
+        standby = Standby(primary)
+        with Run(database, writers=3) as run, standby.connect(database.name, **database.reader) as reader:
+            for number in range(40):
+                run.reach(number * 50)
+                try:
+                    is_exact, _, different = compare(reader)
+                    assert (is_exact, different) == (True, None)
+                except psycopg2.errors.SerializationFailure:
+                    pass  # "conflict with recovery": what it read was truncated or vacuumed on the primary
+                try:
+                    assert reader.execute("SELECT analytics.fold(10)") == [(0,)]
+                except psycopg2.errors.ReadOnlySqlTransaction:
+                    pass
+        position, = database.execute("SELECT pg_current_wal_lsn()")
+        with standby.connect(database.name, **database.reader) as reader:
+            replayed = "SELECT pg_last_wal_replay_lsn() >= %s"
+            wait_until(lambda: reader.execute(replayed, position)[0][0], 30, "the standby")
+            for function in FUNCTIONS:
+                query = f"SELECT a::text FROM analytics.{function}() AS a ORDER BY 1"
+                assert reader.execute(query) == database.execute(query)
+            assert reader.execute("SELECT * FROM analytics.check()") == []
+    finally:
+        if standby:
+            standby.close()
+        primary.close()
