@@ -7,7 +7,8 @@ CREATE OR REPLACE FUNCTION analytics.is_within(span interval, created_at timesta
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
 AS $body$
-  SELECT used_at >= created_at AND used_at <= least(created_at, timestamp '294276-12-31') + span
+  SELECT used_at >= created_at
+         AND (created_at = 'infinity' OR used_at <= least(created_at, timestamp '294276-12-31') + span)
 $body$;
 
 CREATE OR REPLACE FUNCTION analytics.days_counted()

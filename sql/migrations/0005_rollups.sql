@@ -111,9 +111,11 @@ AS $body$
     JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
    WHERE c.relkind = 'r'
+     AND c.relpersistence = 'p' -- a crash empties the others
      AND NOT c.relhassubclass
      AND (a.attname = 'user_id' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
           OR a.attname IN ('created_at', 'used_at') AND a.atttypid = 'timestamp'::regtype)
+     AND (a.attnotnull OR a.attname = 'used_at')
    GROUP BY c.oid, c.relfilenode, g.triggers
   HAVING count(*) = 3
 $body$;

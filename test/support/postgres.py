@@ -153,6 +153,7 @@ class Standby(Postgres):
 
     def __init__(self, primary):  # pylint: disable=super-init-not-called
         self._choose_place()
+        self.settings = primary.settings
         origin = f"host=127.0.0.1 port={primary.port} user=postgres password={PASSWORD}"
         self._run("pg_basebackup", "-D", self.folder / "data", "-d", origin, "-R", "-c", "fast", "--no-sync")
         self.start()
