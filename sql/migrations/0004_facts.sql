@@ -31,7 +31,7 @@ CREATE OR REPLACE FUNCTION analytics.hours_counted()
 RETURNS TABLE (hour timestamp, visits bigint)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT date_trunc('hour', t.created_at::timestamp), count(*)
+  SELECT date_trunc('hour', t.created_at)::timestamp, count(*)
     FROM public.tokens AS t
    WHERE t.used_at IS NOT NULL
    GROUP BY 1
@@ -41,7 +41,8 @@ CREATE OR REPLACE FUNCTION analytics.user_tokens_counted()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.user_id::bigint, c.tokens -- grouped as it is stored: the index on user_id has it in order
+  -- Grouped as it is stored, since the index has it in that order. Not a cast, which would take texts.
+  SELECT c.user_id + bigint '0', c.tokens
     FROM (SELECT t.user_id, count(*) AS tokens FROM public.tokens AS t GROUP BY t.user_id) AS c
 $body$;
 
@@ -64,6 +65,13 @@ AS $body$ SELECT * FROM analytics.user_tokens_counted() $body$;
 COMMENT ON FUNCTION analytics.days() IS 'Tokens per date of creation: asked for, used, and how soon';
 COMMENT ON FUNCTION analytics.hours() IS 'Used tokens per hour of creation';
 COMMENT ON FUNCTION analytics.user_tokens() IS 'Tokens per user, used or not';
+
+CREATE OR REPLACE FUNCTION analytics.is_exact()
+RETURNS boolean
+LANGUAGE sql STABLE
+AS $body$ SELECT false $body$;
+
+COMMENT ON FUNCTION analytics.is_exact() IS 'Whether reports read the rollups; else they read tokens, as exactly';
 
 CREATE OR REPLACE FUNCTION analytics.daily_usage()
 RETURNS TABLE (date date, visits bigint)

@@ -153,8 +153,6 @@ AS $body$
   SELECT EXISTS (SELECT FROM analytics.rollups_in_force())
 $body$;
 
-COMMENT ON FUNCTION analytics.is_exact() IS 'Whether reports read the rollups; else they read tokens, as exactly';
-
 -- The facts by rollup: what is folded, and what is not yet.
 CREATE OR REPLACE FUNCTION analytics.days_kept()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,

@@ -22,7 +22,7 @@ SELECT pg_advisory_xact_lock(hashtext('coworking_analytics'))
 DROP FUNCTION IF EXISTS
   analytics.lock_tokens(text), analytics.inspect(), analytics.start_inspection(), analytics.rebuild(),
   analytics.hold_tokens(), analytics.check(), analytics.fold(integer), analytics.user_tokens_kept(),
-  analytics.hours_kept(), analytics.days_kept(), analytics.is_exact(), analytics.rollups_in_force(),
+  analytics.hours_kept(), analytics.days_kept(), analytics.rollups_in_force(),
   analytics.basis(), analytics.triggers(), analytics.note_change();
 DROP TABLE IF EXISTS
   analytics.inspections, analytics.rollup_basis, analytics.missed_changes, analytics.user_tokens,
