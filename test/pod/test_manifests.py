@@ -78,11 +78,13 @@ def test_connections_fit_the_database():
     """And the sum is right where it is said."""
     workers = int(manifest("configmap.yaml", "ConfigMap")["data"]["FCGI_WORKERS"])
     replicas = manifest("hpa.yaml", "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
-    surge = manifest("coworking.yaml", "Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
-    connections = (workers + 1 + 1) * (replicas + surge) + 1
+    assert manifest("coworking.yaml", "Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    connections = (workers + 1 + 1) * (2 * replicas) + 1
     values = (MANIFESTS / "postgresql-values.yaml").read_text()
     assert connections < int(re.search(r"max_connections = (\d+)", values)[1]) - 3  # kept for superusers
-    assert f"= ({workers} + 1 + 1) x ({replicas} + {surge}) + 1 = {connections}" in (MANIFESTS / "configmap.yaml").read_text()
+    said = f"= ({workers} + 1 + 1) x (2 x {replicas}) + 1 = {connections}"
+    assert said in (MANIFESTS / "configmap.yaml").read_text()
+    assert f", {connections} as it is" in (ROOT / "README.md").read_text()
 
 
 def test_every_container_is_confined(pod_template):
