@@ -26,7 +26,13 @@ enum {
 };
 
 /* Type codes of PostgreSQL (pg_type.dat); libpq has no names for them. */
-enum { TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_TIMESTAMP = 1114 };
+enum {
+    TYPE_INT8 = 20,
+    TYPE_INT2 = 21,
+    TYPE_INT4 = 23,
+    TYPE_DATE = 1082,
+    TYPE_TIMESTAMP = 1114,
+};
 
 static const char lock_not_available[] = "55P03";
 
@@ -391,6 +397,8 @@ static enum cell_type cell_type_of(Oid type) {
     case TYPE_INT4:
     case TYPE_INT8:
         return CELL_INTEGER;
+    case TYPE_DATE:
+        return CELL_DATE;
     case TYPE_TIMESTAMP:
         return CELL_TIMESTAMP;
     default:
@@ -398,7 +406,7 @@ static enum cell_type cell_type_of(Oid type) {
     }
 }
 
-static const struct row *read_row(struct db *db) {
+static void read_columns(struct db *db) {
     const PGresult *result = db->result;
     int count = PQnfields(result);
     db->row.count = count < ROW_COLUMNS_MAX ? (size_t)count : ROW_COLUMNS_MAX;
@@ -406,9 +414,22 @@ static const struct row *read_row(struct db *db) {
         db->row.cells[i] = (struct cell){
             .name = PQfname(result, i),
             .type = cell_type_of(PQftype(result, i)),
-            .text = PQgetisnull(result, 0, i) ? NULL : PQgetvalue(result, 0, i),
-            .length = (size_t)PQgetlength(result, 0, i),
         };
+    }
+}
+
+const struct row *db_columns(struct db *db) {
+    read_columns(db);
+    return &db->row;
+}
+
+static const struct row *read_row(struct db *db) {
+    const PGresult *result = db->result;
+    read_columns(db);
+    for (int i = 0; i < (int)db->row.count; i++) {
+        struct cell *cell = &db->row.cells[i];
+        cell->text = PQgetisnull(result, 0, i) ? NULL : PQgetvalue(result, 0, i);
+        cell->length = (size_t)PQgetlength(result, 0, i);
     }
     return &db->row;
 }

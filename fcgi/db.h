@@ -47,6 +47,10 @@ enum status db_connect(struct db *db, int64_t deadline);
 __attribute__((warn_unused_result)) enum status
 db_start(struct db *db, const struct db_query *query, const char *const *values, int64_t deadline);
 
+/* The columns of a query that has been started, without texts; valid until its first row is read.
+ */
+const struct row *db_columns(struct db *db);
+
 /* STATUS_OK with *row set, or with *row NULL after the last. */
 __attribute__((warn_unused_result)) enum status db_next_row(struct db *db, int64_t deadline,
                                                             const struct row **row);

@@ -25,7 +25,7 @@ enum {
     READ_SECONDS = 2,   /* a web server sends its request at once */
     WRITE_SECONDS = 30, /* an answer that nothing takes for this long is given up */
     METHOD_LENGTH_MAX = 32,
-    HEADER_SIZE = 512,
+    HEADER_SIZE = 1024,
     STREAM_SIZE = 32 * 1024, /* how much of a long body leaves at a time */
     WAITED_MS_MAX = 3600000, /* beyond this a request's time of arrival is not believed */
 };
@@ -44,8 +44,7 @@ static struct {
     struct request request;
     FCGX_Request fastcgi;
     enum stage stage;
-    const char *content_type;
-    char tag[HTTP_TAG_SIZE];
+    const struct entity *entity;
     bool streamable; /* the client understands a body without a length: HTTP/1.1 */
     bool has_length; /* declared_length was found by counting */
     uint64_t declared_length;
@@ -213,6 +212,7 @@ struct request *http_accept(void) {
     request->method_name = letters <= METHOD_LENGTH_MAX && !method[letters] ? method : "?";
     request->method = parse_method(method);
     request->query = parameter_or("QUERY_STRING", "");
+    request->accept = parameter("HTTP_ACCEPT");
     request->if_none_match = parameter("HTTP_IF_NONE_MATCH");
     request->waited_ms = read_waited();
     read_path(request);
@@ -302,41 +302,52 @@ static void add_text(struct iovec *header, const char *text) {
     header->iov_len += length;
 }
 
-static void add_field(struct iovec *header, const char *name, const char *value) {
-    add_text(header, name);
-    add_text(header, ": ");
+/* The value is all that is not ours: it has been checked by whoever made it. */
+static void add_field(struct iovec *header, const char *before, const char *value,
+                      const char *after) {
+    add_text(header, before);
     add_text(header, value);
+    add_text(header, after);
     add_text(header, "\r\n");
 }
 
+static bool is_given(const char *text) {
+    return text && *text;
+}
+
+static void add_entity(struct iovec *header, const struct entity *entity) {
+    if (is_given(entity->content_type))
+        add_field(header, "Content-Type: ", entity->content_type, "");
+    if (is_given(entity->file_name))
+        add_field(header, "Content-Disposition: attachment; filename=\"", entity->file_name, "\"");
+    if (is_given(entity->next))
+        add_field(header, "Link: <", entity->next, ">; rel=\"next\"");
+    if (is_given(entity->tag)) {
+        add_field(header, "ETag: \"", entity->tag, "\"");
+        add_field(header, "Vary: ", "Accept, Accept-Encoding", ""); /* nginx compresses */
+    }
+    /* Every answer is checked with the database before it is used again. */
+    add_field(header, "Cache-Control: ", is_given(entity->tag) ? "no-cache" : "no-store", "");
+}
+
 /* The header, up to the empty line; a NULL length leaves Content-Length out. */
-static struct iovec make_header(const struct request *request, const char *type, const char *tag,
+static struct iovec make_header(const struct request *request, const struct entity *entity,
                                 const uint64_t *length) {
     static char text[HEADER_SIZE];
     struct iovec header = {text, 0};
     char line[64];
-    bool tagged = tag && *tag;
     (void)snprintf(line, sizeof line, "%d %s", status_code(request->status),
                    status_title(request->status));
-    add_field(&header, "Status", line);
-    if (type)
-        add_field(&header, "Content-Type", type);
+    add_field(&header, "Status: ", line, "");
     if (length) {
         (void)snprintf(line, sizeof line, "%llu", (unsigned long long)*length);
-        add_field(&header, "Content-Length", line);
-    }
-    if (tagged) {
-        add_text(&header, "ETag: \"");
-        add_text(&header, tag);
-        add_text(&header, "\"\r\n");
-        add_field(&header, "Vary", "Accept-Encoding"); /* nginx compresses */
+        add_field(&header, "Content-Length: ", line, "");
     }
     if (status_is_temporary(request->status))
-        add_field(&header, "Retry-After", "1");
+        add_field(&header, "Retry-After: ", "1", "");
     if (request->status == STATUS_METHOD_NOT_ALLOWED || request->status == STATUS_NO_CONTENT)
-        add_field(&header, "Allow", "GET, HEAD, OPTIONS");
-    /* Every answer is checked with the database before it is used again. */
-    add_field(&header, "Cache-Control", tagged ? "no-cache" : "no-store");
+        add_field(&header, "Allow: ", "GET, HEAD, OPTIONS", "");
+    add_entity(&header, entity);
     add_text(&header, "\r\n");
     return header;
 }
@@ -347,22 +358,21 @@ static void put_last(struct iovec header, const char *body, size_t length) {
 }
 
 /* An answer whose body is all there: header and body at once. */
-static void send_whole(struct request *request, const char *type, const char *tag, const char *body,
+static void send_whole(struct request *request, const struct entity *entity, const char *body,
                        size_t length) {
     const uint64_t body_length = length;
     bool bodiless = request->status == STATUS_NO_CONTENT || request->status == STATUS_NOT_MODIFIED;
     request->body_bytes = request->method == HTTP_HEAD ? 0 : length;
-    put_last(make_header(request, type, tag, bodiless ? NULL : &body_length), body,
+    put_last(make_header(request, entity, bodiless ? NULL : &body_length), body,
              request->body_bytes);
 }
 
-void http_start_body(struct request *request, const char *content_type, const char *tag) {
+void http_start_body(struct request *request, const struct entity *entity) {
     request->status = STATUS_OK;
     request->body_bytes = 0;
     connection.stage = STAGE_BUFFERED;
     connection.buffered = 0;
-    connection.content_type = content_type;
-    (void)snprintf(connection.tag, sizeof connection.tag, "%s", tag);
+    connection.entity = entity;
 }
 
 /* The body has outgrown the buffer: from here on it is streamed or, where it may not be, counted.
@@ -374,7 +384,7 @@ static bool start_stream(const struct request *request) {
     }
     connection.stage = STAGE_STREAMING;
     const uint64_t *length = connection.has_length ? &connection.declared_length : NULL;
-    struct iovec header = make_header(request, connection.content_type, connection.tag, length);
+    struct iovec header = make_header(request, connection.entity, length);
     return put(header, connection.buffer, connection.buffered, false);
 }
 
@@ -420,15 +430,14 @@ bool http_write(struct request *request, const char *data, size_t length) {
 bool http_end_body(struct request *request) {
     const struct iovec none = {"", 0};
     if (connection.stage == STAGE_BUFFERED) {
-        send_whole(request, connection.content_type, connection.tag, connection.buffer,
-                   connection.buffered);
+        send_whole(request, connection.entity, connection.buffer, connection.buffered);
     } else if (connection.stage == STAGE_STREAMING) {
         if (connection.has_length && request->body_bytes != connection.declared_length)
             return cut();
         put_last(none, connection.buffer, connection.buffered);
     } else if (connection.stage == STAGE_COUNTING && request->method == HTTP_HEAD) {
         const uint64_t *length = connection.streamable ? NULL : &request->body_bytes;
-        put_last(make_header(request, connection.content_type, connection.tag, length), "", 0);
+        put_last(make_header(request, connection.entity, length), "", 0);
         request->body_bytes = 0;
     } else if (connection.stage == STAGE_COUNTING) {
         connection.has_length = true;
@@ -443,25 +452,28 @@ const char *http_body(size_t *length) {
     return connection.stage == STAGE_BUFFERED ? connection.buffer : NULL;
 }
 
-void http_send_body(struct request *request, const char *content_type, const char *tag,
-                    const char *body, size_t length) {
+void http_send_body(struct request *request, const struct entity *entity, const char *body,
+                    size_t length) {
     request->status = STATUS_OK;
-    send_whole(request, content_type, tag, body, length);
+    send_whole(request, entity, body, length);
 }
 
 void http_send_options(struct request *request) {
+    const struct entity none = {0};
     request->status = STATUS_NO_CONTENT;
-    send_whole(request, NULL, NULL, "", 0);
+    send_whole(request, &none, "", 0);
 }
 
 void http_send_not_modified(struct request *request, const char *tag) {
+    const struct entity unchanged = {.tag = tag};
     request->status = STATUS_NOT_MODIFIED;
-    send_whole(request, NULL, tag, "", 0);
+    send_whole(request, &unchanged, "", 0);
 }
 
 void http_send_text(struct request *request, enum status status, const char *text) {
+    const struct entity plain = {.content_type = "text/plain"};
     request->status = status;
-    send_whole(request, "text/plain", NULL, text, strlen(text));
+    send_whole(request, &plain, text, strlen(text));
 }
 
 void http_send_problem(struct request *request, enum status status, const char *detail) {
@@ -481,7 +493,8 @@ void http_send_problem(struct request *request, enum status status, const char *
     json_add_string(problem, "instance", instance);
     size_t length;
     const char *text = json_text(problem, &length);
-    send_whole(request, "application/problem+json", NULL, text, length);
+    const struct entity document = {.content_type = "application/problem+json"};
+    send_whole(request, &document, text, length);
     json_release(problem);
 }
 

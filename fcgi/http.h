@@ -12,6 +12,7 @@ enum {
     HTTP_BUFFER_SIZE = 64 * 1024, /* a body up to this size goes out with its Content-Length */
     HTTP_ID_SIZE = 64 + 1,
     HTTP_TAG_SIZE = 64,
+    HTTP_NEXT_SIZE = 256,
 };
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OPTIONS, HTTP_OTHER };
@@ -21,6 +22,7 @@ struct request {
     enum http_method method;
     char path[256];            /* cut off where longer: no route is that long */
     const char *query;         /* as sent, without "?" */
+    const char *accept;        /* NULL when the client sent none */
     const char *if_none_match; /* NULL when the client sent none */
     char id[HTTP_ID_SIZE];
     int64_t waited_ms;  /* from its arrival at nginx until a worker took it */
@@ -44,8 +46,17 @@ bool http_is_stopping(void);
 /* Sends the rest of the answer and closes the connection. False when it did not go out whole. */
 bool http_finish(void);
 
-/* An answer with a body begins here. The tag, if not empty, is the ETag's text without quotes. */
-void http_start_body(struct request *request, const char *content_type, const char *tag);
+/* What the header says of a body; what is NULL or empty is left out. */
+struct entity {
+    const char *content_type;
+    const char *tag;       /* the ETag's text without quotes */
+    const char *file_name; /* to save it under */
+    const char *next;      /* where the list goes on */
+};
+
+/* An answer with a body begins here. The entity is looked at when the header leaves: at the end,
+ * or when the body outgrows the buffer. It must stay until http_end_body or http_send_problem. */
+void http_start_body(struct request *request, const struct entity *entity);
 
 /* Adds to the body. False when nobody takes it any more: stop and report STATUS_CLIENT_GONE. */
 __attribute__((warn_unused_result)) bool http_write(struct request *request, const char *data,
@@ -58,9 +69,9 @@ __attribute__((warn_unused_result)) bool http_end_body(struct request *request);
 /* The body so far while all of it is in the buffer, else NULL. Valid until http_end_body. */
 const char *http_body(size_t *length);
 
-/* An answer whose body is there already; the tag as in http_start_body. */
-void http_send_body(struct request *request, const char *content_type, const char *tag,
-                    const char *body, size_t length);
+/* An answer whose body is there already. */
+void http_send_body(struct request *request, const struct entity *entity, const char *body,
+                    size_t length);
 
 /* Answers without a body of their own: 204 with Allow, 304 with the tag. */
 void http_send_options(struct request *request);

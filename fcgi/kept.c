@@ -7,8 +7,8 @@
 struct entry {
     struct kept_body body;
     size_t size; /* of the block */
-    const char *path, *query, *validator;
-    char texts[]; /* those three, and the body's data */
+    const char *name, *query, *validator;
+    char texts[]; /* those three, and the body's */
 };
 
 static struct entry *entries[KEPT_COUNT_MAX];
@@ -28,17 +28,17 @@ static void put_in_front(struct entry *entry, size_t index) {
     entries[0] = entry;
 }
 
-/* The place of a path and query string; entry_count where they have none. */
-static size_t find(const char *path, const char *query) {
+/* The place of a name and query string; entry_count where they have none. */
+static size_t find(const char *name, const char *query) {
     size_t i = 0;
     while (i < entry_count &&
-           (strcmp(entries[i]->path, path) != 0 || strcmp(entries[i]->query, query) != 0))
+           (strcmp(entries[i]->name, name) != 0 || strcmp(entries[i]->query, query) != 0))
         i++;
     return i;
 }
 
-const struct kept_body *kept_find(const char *path, const char *query, const char *validator) {
-    size_t index = find(path, query);
+const struct kept_body *kept_find(const char *name, const char *query, const char *validator) {
+    size_t index = find(name, query);
     if (index == entry_count || strcmp(entries[index]->validator, validator) != 0)
         return NULL;
     struct entry *entry = entries[index];
@@ -55,12 +55,13 @@ static const char *copy(char **free_place, const char *data, size_t size) {
     return place;
 }
 
-void kept_store(const char *path, const char *query, const char *validator,
+void kept_store(const char *name, const char *query, const char *validator,
                 const struct kept_body *body) {
-    size_t path_size = strlen(path) + 1, query_size = strlen(query) + 1;
-    size_t validator_size = strlen(validator) + 1;
-    size_t size = sizeof(struct entry) + path_size + query_size + validator_size + body->length;
-    size_t same = find(path, query);
+    size_t name_size = strlen(name) + 1, query_size = strlen(query) + 1;
+    size_t validator_size = strlen(validator) + 1, next_size = strlen(body->next) + 1;
+    size_t size =
+        sizeof(struct entry) + name_size + query_size + validator_size + next_size + body->length;
+    size_t same = find(name, query);
     if (same < entry_count)
         drop(same);
     if (size > KEPT_BYTES_MAX)
@@ -72,11 +73,12 @@ void kept_store(const char *path, const char *query, const char *validator,
         return;
     char *place = entry->texts;
     entry->size = size;
-    entry->path = copy(&place, path, path_size);
+    entry->name = copy(&place, name, name_size);
     entry->query = copy(&place, query, query_size);
     entry->validator = copy(&place, validator, validator_size);
-    entry->body = (struct kept_body){body->content_type, copy(&place, body->data, body->length),
-                                     body->length};
+    entry->body.next = copy(&place, body->next, next_size);
+    entry->body.data = copy(&place, body->data, body->length);
+    entry->body.length = body->length;
     bytes += size;
     put_in_front(entry, entry_count++);
 }

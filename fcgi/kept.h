@@ -10,19 +10,19 @@ enum {
 };
 
 struct kept_body {
-    const char *content_type; /* lives as long as the process */
+    const char *next; /* where the list goes on; empty at its end */
     const char *data;
     size_t length;
 };
 
-/* The body kept for this path and query string under this very validator (db_read_validator), or
+/* The body kept for this name and query string under this very validator (db_read_validator), or
  * NULL. It stays until something else is kept. */
-const struct kept_body *kept_find(const char *path, const char *query, const char *validator);
+const struct kept_body *kept_find(const char *name, const char *query, const char *validator);
 
-/* Keeps a copy of the body in place of any other of the same path and query string. The validator
+/* Keeps a copy of the body in place of any other of the same name and query string. The validator
  * must have been read before the query behind the body was started. What was not asked for the
  * longest goes when room is needed; a body too large for the room is not kept. */
-void kept_store(const char *path, const char *query, const char *validator,
+void kept_store(const char *name, const char *query, const char *validator,
                 const struct kept_body *body);
 
 /* Forgets all. */

@@ -1,8 +1,12 @@
-/* Splits a query string in one pass; anything that is not allowed is refused by name. */
+/* Splits a query string in one pass, then checks the values; what is not allowed is refused by
+ * name. */
 #include "params.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SHOWN_MAX = 40 }; /* how much of a parameter an error repeats */
@@ -32,81 +36,215 @@ static bool decode(const char *text, size_t length, char *out) {
     return true;
 }
 
-/* "nothing", or the allowed names with commas. */
-static void list_allowed(const char *const *allowed, char *out, size_t size) {
-    size_t length = (size_t)snprintf(out, size, "%s", *allowed ? *allowed : "no parameters");
-    for (size_t i = 1; *allowed && allowed[i] && length < size; i++)
-        length += (size_t)snprintf(out + length, size - length, ", %s", allowed[i]);
+/* Words with commas between them, as many as there is room for; a NULL word ends them. */
+static void append_word(char *out, size_t size, const char *word) {
+    size_t length = strlen(out);
+    (void)snprintf(out + length, size - length, "%s%s", length ? ", " : "", word);
 }
 
-static enum status refuse(struct params *params, const char *what, const char *shown,
-                          size_t shown_length, const char *const *allowed) {
-    char names[PARAMS_ERROR_SIZE - 128], safe[SHOWN_MAX + 1];
-    size_t length = shown_length < SHOWN_MAX ? shown_length : SHOWN_MAX;
+static void list_names(const struct param_rule *rules, char *out, size_t size) {
+    *out = '\0';
+    for (; rules->name; rules++)
+        append_word(out, size, rules->name);
+    if (!*out)
+        append_word(out, size, "no parameters");
+}
+
+/* What a client sent, as far as it is short and printable. */
+static void make_safe(const char *text, size_t length, char safe[SHOWN_MAX + 1]) {
+    if (length > SHOWN_MAX)
+        length = SHOWN_MAX;
     for (size_t i = 0; i < length; i++) {
-        bool printable = shown[i] > ' ' && shown[i] < 0x7f && shown[i] != '"';
+        bool printable = text[i] > ' ' && text[i] < 0x7f && text[i] != '"';
         safe[i] = '?';
         if (printable)
-            safe[i] = shown[i];
+            safe[i] = text[i];
     }
     safe[length] = '\0';
-    list_allowed(allowed, names, sizeof names);
+}
+
+static enum status refuse_name(struct params *params, const char *what, const char *name,
+                               size_t length, const struct param_rule *rules) {
+    char names[PARAMS_ERROR_SIZE - 128], safe[SHOWN_MAX + 1];
+    make_safe(name, length, safe);
+    list_names(rules, names, sizeof names);
     (void)snprintf(params->error, sizeof params->error, "query parameter '%s' %s; allowed here: %s",
                    safe, what, names);
     return STATUS_BAD_REQUEST;
 }
 
-static bool is_allowed(const char *name, const char *const *allowed) {
-    while (*allowed && strcmp(*allowed, name) != 0)
-        allowed++;
-    return *allowed != NULL;
+enum status params_refuse(struct params *params, const struct param_rule *rule, const char *value,
+                          const char *allowed) {
+    char safe[SHOWN_MAX + 1];
+    make_safe(value, strlen(value), safe);
+    (void)snprintf(params->error, sizeof params->error, "query parameter '%s' is '%s'; allowed: %s",
+                   rule->name, safe, allowed);
+    return STATUS_BAD_REQUEST;
 }
 
-static bool is_known(const struct params *params, const char *name) {
+void params_describe(const struct param_rule *rule, char *out, size_t size) {
+    *out = '\0';
+    switch (rule->kind) {
+    case PARAM_DATE:
+    case PARAM_END_DATE:
+        append_word(out, size, "a day of the calendar as YYYY-MM-DD");
+        append_word(out, size, "0001-01-01 to 9999-12-31");
+        break;
+    case PARAM_INTEGER:
+        (void)snprintf(out, size, "a whole number from 1 to %ld", rule->largest);
+        break;
+    case PARAM_CHOICE:
+        for (const char *const *choice = rule->choices; *choice; choice++)
+            append_word(out, size, *choice);
+        break;
+    case PARAM_NUMBERS:
+        (void)snprintf(out, size, "at most %ld whole numbers of %d digits, with commas",
+                       rule->largest, PARAMS_DIGITS_MAX);
+        break;
+    }
+}
+
+size_t params_find(const struct param_rule *rules, const char *name) {
     size_t i = 0;
-    while (i < params->count && strcmp(params->items[i].name, name) != 0)
+    while (rules[i].name && strcmp(rules[i].name, name) != 0)
         i++;
-    return i < params->count;
+    return i;
 }
 
 /* One "name=value" or bare "name"; used counts the bytes of params->text that are taken. */
 static enum status parse_item(struct params *params, const char *item, size_t length,
-                              const char *const *allowed, size_t *used) {
+                              const struct param_rule *rules, size_t *used) {
     const char *equals = memchr(item, '=', length);
     size_t name_length = equals ? (size_t)(equals - item) : length;
     size_t value_length = equals ? length - name_length - 1 : 0;
-    if (length + 2 > sizeof params->text - *used || params->count == PARAMS_MAX)
-        return refuse(params, "makes the query too long", item, name_length, allowed);
+    if (length + 2 > sizeof params->text - *used)
+        return refuse_name(params, "makes the query too long", item, name_length, rules);
     char *name = params->text + *used;
     char *value = name + name_length + 1;
     if (!decode(item, name_length, name))
-        return refuse(params, "is not properly percent-encoded", item, name_length, allowed);
-    if (!is_allowed(name, allowed))
-        return refuse(params, "is unknown", name, strlen(name), allowed);
+        return refuse_name(params, "is not properly percent-encoded", item, name_length, rules);
+    size_t index = params_find(rules, name);
+    if (!rules[index].name)
+        return refuse_name(params, "is unknown", name, strlen(name), rules);
     if (!decode(item + length - value_length, value_length, value))
-        return refuse(params, "has a value that is not properly percent-encoded", name,
-                      strlen(name), allowed);
-    if (is_known(params, name))
-        return refuse(params, "is given twice", name, strlen(name), allowed);
-    params->items[params->count].name = name;
-    params->items[params->count].value = value;
-    params->count++;
+        return refuse_name(params, "has a value that is not properly percent-encoded", name,
+                           strlen(name), rules);
+    assert(index < PARAMS_MAX);
+    if (params->values[index])
+        return refuse_name(params, "is given twice", name, strlen(name), rules);
+    params->values[index] = value;
     *used += length + 2;
     return STATUS_OK;
 }
 
-enum status params_parse(struct params *params, const char *query, const char *const *allowed) {
+static enum status split(struct params *params, const char *query, const struct param_rule *rules) {
     size_t used = 0;
-    params->count = 0;
-    params->error[0] = '\0';
     for (const char *item = query; *item; item += strspn(item, "&")) {
         size_t length = strcspn(item, "&");
         if (length > 0) {
-            enum status status = parse_item(params, item, length, allowed, &used);
+            enum status status = parse_item(params, item, length, rules, &used);
             if (status != STATUS_OK)
                 return status;
         }
         item += length;
     }
     return STATUS_OK;
+}
+
+static bool is_date(const char *text) {
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    static const char form[] = "9999-99-99";
+    for (size_t i = 0; i < sizeof form; i++) {
+        if (form[i] == '9' ? !isdigit((unsigned char)text[i]) : text[i] != form[i])
+            return false;
+    }
+    int year = (int)strtol(text, NULL, 10);
+    int month = (int)strtol(text + 5, NULL, 10);
+    int day = (int)strtol(text + 8, NULL, 10);
+    if (year < 1 || month < 1 || month > 12)
+        return false;
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return day >= 1 && day <= lengths[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+static size_t count_digits(const char *text) {
+    return strspn(text, "0123456789");
+}
+
+static bool is_integer(const char *text, long largest) {
+    size_t digits = count_digits(text);
+    if (digits == 0 || digits > PARAMS_DIGITS_MAX || text[digits])
+        return false;
+    long number = strtol(text, NULL, 10);
+    return number >= 1 && number <= largest;
+}
+
+static bool is_choice(const char *text, const char *const *choices) {
+    while (*choices && strcmp(*choices, text) != 0)
+        choices++;
+    return *choices != NULL;
+}
+
+static bool are_numbers(const char *text, long most) {
+    for (; most > 0; most--, text++) {
+        text += *text == '-';
+        size_t digits = count_digits(text);
+        text += digits;
+        if (digits == 0 || digits > PARAMS_DIGITS_MAX || (*text && *text != ','))
+            return false;
+        if (!*text)
+            return true;
+    }
+    return false;
+}
+
+static bool is_valid(const struct param_rule *rule, const char *value) {
+    switch (rule->kind) {
+    case PARAM_DATE:
+    case PARAM_END_DATE:
+        return is_date(value);
+    case PARAM_INTEGER:
+        return is_integer(value, rule->largest);
+    case PARAM_CHOICE:
+        return is_choice(value, rule->choices);
+    case PARAM_NUMBERS:
+        return are_numbers(value, rule->largest);
+    }
+    return false;
+}
+
+static enum status check(struct params *params, const struct param_rule *rules, size_t index) {
+    const struct param_rule *rule = &rules[index];
+    const char *value = params->values[index];
+    char allowed[PARAMS_ERROR_SIZE / 2];
+    if (!value)
+        return STATUS_OK;
+    if (!is_valid(rule, value)) {
+        params_describe(rule, allowed, sizeof allowed);
+        return params_refuse(params, rule, value, allowed);
+    }
+    const char *start = rule->kind == PARAM_END_DATE ? params->values[index - 1] : NULL;
+    if (start && strcmp(start, value) > 0) { /* dates of this form compare as texts do */
+        (void)snprintf(allowed, sizeof allowed, "no day after '%s', which is %s", rule->name,
+                       value);
+        return params_refuse(params, rule - 1, start, allowed);
+    }
+    return STATUS_OK;
+}
+
+const char *params_value(const struct params *params, const struct param_rule *rules,
+                         size_t index) {
+    if (!rules[index].name)
+        return NULL;
+    const char *sent = params->values[index];
+    return !sent && rules[index].kind == PARAM_CHOICE ? rules[index].choices[0] : sent;
+}
+
+enum status params_parse(struct params *params, const char *query, const struct param_rule *rules) {
+    memset((void *)params->values, 0, sizeof params->values);
+    params->error[0] = '\0';
+    enum status status = split(params, query, rules);
+    for (size_t i = 0; rules[i].name && status == STATUS_OK; i++)
+        status = check(params, rules, i);
+    return status;
 }

@@ -6,22 +6,55 @@
 
 #include <stddef.h>
 
-enum { PARAMS_MAX = 16, PARAMS_TEXT_SIZE = 1024, PARAMS_ERROR_SIZE = 512 };
+enum {
+    PARAMS_MAX = 8,
+    PARAMS_TEXT_SIZE = 1024,
+    PARAMS_ERROR_SIZE = 512,
+    PARAMS_DIGITS_MAX = 18, /* of a whole number: any such fits a bigint and an int64_t */
+};
 
-/* Decoded parameters in the order sent; the texts lie in the structure itself. */
+/* What a value has to be. */
+enum param_kind {
+    PARAM_DATE,     /* YYYY-MM-DD, a day of the calendar from 0001-01-01 to 9999-12-31 */
+    PARAM_END_DATE, /* a date too, not before that of the rule in front */
+    PARAM_INTEGER,  /* from 1 to the rule's largest */
+    PARAM_NUMBERS,  /* whole numbers with commas, the rule's largest at most */
+    PARAM_CHOICE,   /* one of the rule's choices */
+};
+
+struct param_rule {
+    const char *name;
+    enum param_kind kind;
+    long largest;
+    const char *const *choices; /* end with NULL; the first is the default */
+    const char *description;
+};
+
+/* Values in the order of the rules, decoded and checked; NULL where none was sent. They lie in the
+ * structure itself. */
 struct params {
-    size_t count;
-    struct {
-        const char *name;
-        const char *value;
-    } items[PARAMS_MAX];
+    const char *values[PARAMS_MAX];
     char text[PARAMS_TEXT_SIZE];
     char error[PARAMS_ERROR_SIZE]; /* printable ASCII: what is wrong and what is allowed */
 };
 
-/* Splits and decodes a query string (application/x-www-form-urlencoded). The allowed names end
- * with NULL. STATUS_BAD_REQUEST with params->error for an unknown, doubled or malformed one. */
+/* Splits and decodes a query string (application/x-www-form-urlencoded) and checks its values by
+ * the rules, which end with a NULL name. STATUS_BAD_REQUEST with params->error for what is unknown,
+ * doubled, malformed or not allowed. */
 __attribute__((warn_unused_result)) enum status
-params_parse(struct params *params, const char *query, const char *const *allowed);
+params_parse(struct params *params, const char *query, const struct param_rule *rules);
+
+/* The place of the rule of that name; that of the end where there is none. */
+size_t params_find(const struct param_rule *rules, const char *name);
+
+/* The value at a rule's place: what was sent, or the default, or NULL; NULL at the end's place. */
+const char *params_value(const struct params *params, const struct param_rule *rules, size_t index);
+
+/* Refuses a value, for what the rule's kind does not say. */
+enum status params_refuse(struct params *params, const struct param_rule *rule, const char *value,
+                          const char *allowed);
+
+/* What a rule allows, in words: for errors and for the description. */
+void params_describe(const struct param_rule *rule, char *out, size_t size);
 
 #endif

@@ -9,11 +9,6 @@
 
 enum { TIMESTAMP_SIZE = 64, FRACTION_DIGITS = 6 };
 
-bool render_begin(struct render *render, struct request *request, enum render_shape shape) {
-    *render = (struct render){.request = request, .shape = shape};
-    return http_write(request, "{", 1);
-}
-
 size_t render_timestamp(const char *text, size_t length, char *out, size_t size) {
     const char *point = memchr(text, '.', length);
     size_t whole = point ? (size_t)(point - text) : length;
@@ -59,7 +54,7 @@ static bool write_timestamp(const struct render *render, const struct cell *cell
     return write_text(render, quoted, length + 2);
 }
 
-/* PostgreSQL writes integers as JSON does, and nothing that JSON escapes into a timestamp. */
+/* PostgreSQL writes integers as JSON does, and nothing that JSON escapes into dates. */
 static bool write_cell(const struct render *render, const struct cell *cell) {
     if (!cell->text)
         return write_text(render, "null", 4);
@@ -68,32 +63,99 @@ static bool write_cell(const struct render *render, const struct cell *cell) {
         return write_text(render, cell->text, cell->length);
     case CELL_TIMESTAMP:
         return write_timestamp(render, cell);
+    case CELL_DATE:
     case CELL_TEXT:
         break;
     }
     return write_string(render, cell->text, cell->length);
 }
 
-/* The columns after the key, as an object. */
-static bool write_members(const struct render *render, const struct row *row) {
+/* The columns from the first one on, as an object. */
+static bool write_members(const struct render *render, const struct row *row, size_t first) {
     bool sent = write_text(render, "{", 1);
-    for (size_t i = 1; i < row->count && sent; i++) {
+    for (size_t i = first; i < row->count && sent; i++) {
         const struct cell *cell = &row->cells[i];
-        sent = (i == 1 || write_text(render, ",", 1)) && write_key(render, cell->name) &&
+        sent = (i == first || write_text(render, ",", 1)) && write_key(render, cell->name) &&
                write_cell(render, cell);
     }
     return sent && write_text(render, "}", 1);
 }
 
-bool render_row(struct render *render, const struct row *row) {
-    if (render->rows++ > 0 && !write_text(render, ",", 1))
-        return false;
+/* "key":value, or "key":{the other columns} */
+static bool write_keyed(const struct render *render, const struct row *row) {
     if (!write_key(render, row->cells[0].text ? row->cells[0].text : "null"))
         return false;
     return render->shape == RENDER_VALUES ? write_cell(render, &row->cells[1])
-                                          : write_members(render, row);
+                                          : write_members(render, row, 1);
+}
+
+/* A text that a spreadsheet would run as a formula is made one that it shows, by an apostrophe
+ * (OWASP, "CSV Injection"). */
+static bool write_csv_text(const struct render *render, const char *text, size_t length) {
+    bool is_formula = length > 0 && memchr("=+-@\t\r", text[0], 6);
+    bool is_plain = length > 0 && !is_formula;
+    for (size_t i = 0; i < length && is_plain; i++)
+        is_plain = !memchr(",\"\r\n", text[i], 4);
+    if (is_plain)
+        return write_text(render, text, length);
+    bool sent = write_text(render, is_formula ? "\"'" : "\"", is_formula ? 2 : 1);
+    while (sent && length > 0) {
+        const char *quote = memchr(text, '"', length);
+        size_t part = quote ? (size_t)(quote - text) + 1 : length;
+        sent = write_text(render, text, part) && (!quote || write_text(render, "\"", 1));
+        text += part;
+        length -= part;
+    }
+    return sent && write_text(render, "\"", 1);
+}
+
+/* NULL is an empty field, an empty text a quoted one. Numbers and dates need no quotes. */
+static bool write_csv_cell(const struct render *render, const struct cell *cell) {
+    char shown[TIMESTAMP_SIZE];
+    switch (cell->text ? cell->type : CELL_INTEGER) {
+    case CELL_TEXT:
+        return write_csv_text(render, cell->text, cell->length);
+    case CELL_TIMESTAMP:
+        return write_text(render, shown,
+                          render_timestamp(cell->text, cell->length, shown, sizeof shown));
+    case CELL_INTEGER:
+    case CELL_DATE:
+        break;
+    }
+    return write_text(render, cell->text, cell->length);
+}
+
+static bool write_csv_line(const struct render *render, const struct row *row, bool names) {
+    bool sent = true;
+    for (size_t i = 0; i < row->count && sent; i++) {
+        const struct cell *cell = &row->cells[i];
+        sent = (i == 0 || write_text(render, ",", 1)) &&
+               (names ? write_csv_text(render, cell->name, strlen(cell->name))
+                      : write_csv_cell(render, cell));
+    }
+    return sent && write_text(render, "\r\n", 2);
+}
+
+bool render_begin(struct render *render, struct request *request, enum render_shape shape,
+                  const struct row *columns) {
+    *render = (struct render){.request = request, .shape = shape};
+    if (shape == RENDER_CSV)
+        return write_csv_line(render, columns, true);
+    return write_text(render, shape == RENDER_RECORDS ? "[" : "{", 1);
+}
+
+bool render_row(struct render *render, const struct row *row) {
+    bool is_first = render->rows++ == 0;
+    if (render->shape == RENDER_CSV)
+        return write_csv_line(render, row, false);
+    if (!is_first && !write_text(render, ",", 1))
+        return false;
+    return render->shape == RENDER_RECORDS ? write_members(render, row, 0)
+                                           : write_keyed(render, row);
 }
 
 bool render_end(struct render *render) {
-    return http_write(render->request, "}\n", 2);
+    if (render->shape == RENDER_CSV)
+        return true;
+    return write_text(render, render->shape == RENDER_RECORDS ? "]\n" : "}\n", 2);
 }

@@ -1,4 +1,4 @@
-/* Rows to JSON, one at a time, into the answer's body. */
+/* Rows to JSON or CSV, one at a time, into the answer's body. */
 #ifndef RENDER_H
 #define RENDER_H
 
@@ -9,10 +9,12 @@
 
 struct request;
 
-/* How an answer is built from its rows. In both the first column is the key. */
+/* How an answer is built from its rows. */
 enum render_shape {
-    RENDER_VALUES,  /* {"key":second column,…} */
-    RENDER_OBJECTS, /* {"key":{"second column's name":…,…},…} */
+    RENDER_VALUES,  /* {"first column's value":second column,…} */
+    RENDER_OBJECTS, /* {"first column's value":{"second column's name":…,…},…} */
+    RENDER_RECORDS, /* [{"first column's name":…,…},…] */
+    RENDER_CSV,     /* RFC 4180, with the columns' names as first line */
 };
 
 struct render {
@@ -22,9 +24,11 @@ struct render {
 };
 
 /* Each is false when nobody takes the answer any more. Begin and end write what stands around the
- * rows, the end with the one newline that the answer closes with. */
-__attribute__((warn_unused_result)) bool
-render_begin(struct render *render, struct request *request, enum render_shape shape);
+ * rows; the columns need no texts. JSON closes with one newline. */
+__attribute__((warn_unused_result)) bool render_begin(struct render *render,
+                                                      struct request *request,
+                                                      enum render_shape shape,
+                                                      const struct row *columns);
 __attribute__((warn_unused_result)) bool render_row(struct render *render, const struct row *row);
 __attribute__((warn_unused_result)) bool render_end(struct render *render);
 

@@ -2,11 +2,52 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-struct db;
-struct report;
+#include "db.h"
+#include "params.h"
+#include "render.h"
+
+#include <stddef.h>
+
+enum { REPORT_ORDERS_MAX = 2, REPORT_KEY_MAX = 2 };
+
+#define REPORT_FOLDER "/api/reports/"
+
 struct request;
 
-/* Registers every report's query. */
+/* Formats that an answer can have: their names, which end with NULL, and media types. */
+enum format { FORMAT_JSON, FORMAT_RECORDS, FORMAT_CSV, FORMAT_COUNT };
+extern const char *const format_names[FORMAT_COUNT + 1];
+extern const char *const format_types[FORMAT_COUNT];
+
+/* A column of the answer, for the description; what is rendered is the query's own. */
+struct column {
+    const char *name;
+    enum cell_type type;
+    const char *example;
+    const char *description;
+};
+
+/* A query, and the columns that tell a row's place in its order: what "after" holds. */
+struct report_order {
+    struct db_query query; /* $1, $2, … are the report's first parameters, in their order */
+    size_t key_count;      /* 0 where answers have no pages */
+    size_t key[REPORT_KEY_MAX];
+};
+
+struct report {
+    const char *name; /* the path's last part */
+    const char *description;
+    enum render_shape shape;             /* of format=json */
+    const struct param_rule *parameters; /* ends with a NULL name */
+    const struct column *columns;        /* in the queries' order; ends with a NULL name */
+    struct report_order
+        orders[REPORT_ORDERS_MAX]; /* one for each choice of "order", if there is any */
+};
+
+/* A report is a row here, in reports.c; the list ends with a NULL name. */
+extern const struct report reports[];
+
+/* Registers every report's queries. */
 void report_open(struct db *db);
 
 /* The report at a path, or NULL. */

@@ -6,7 +6,7 @@
 
 enum { ROW_COLUMNS_MAX = 16 };
 
-enum cell_type { CELL_TEXT, CELL_INTEGER, CELL_TIMESTAMP };
+enum cell_type { CELL_TEXT, CELL_INTEGER, CELL_DATE, CELL_TIMESTAMP };
 
 struct cell {
     const char *name; /* of the column */

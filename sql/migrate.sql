@@ -29,9 +29,9 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 
 -- All that the reader needs: tables, columns and functions made anew come without.
 \if :has_list
-  SELECT count(*) = 5 - (NOT :'rollups'::boolean)::integer AS has_migrations
+  SELECT count(*) = 6 - (NOT :'rollups'::boolean)::integer AS has_migrations
     FROM analytics.migrations
-   WHERE number <= 5
+   WHERE number <= 6
   \gset
 \else
   \set has_migrations false
@@ -39,7 +39,7 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 \if :has_migrations
   SELECT coalesce(
            (SELECT (SELECT bool_and(is_granted OR NOT is_there) FROM analytics.columns_read())
-                   AND (SELECT count(*) >= 10
+                   AND (SELECT count(*) >= 12
                                AND bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE')
                                             AND has_schema_privilege(r.oid, n.oid, 'USAGE'))
                           FROM pg_proc AS p
@@ -97,6 +97,9 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 \else
   \ir migrations/without_rollups.sql
 \endif
+\set number 6
+\set name 0006_members
+\ir migrations/apply.psql
 
 -- A superuser, and the owner of it all, need no membership.
 SELECT NOT pg_has_role(:'reader', 'coworking_analytics_reader', 'USAGE') AS needs_grant

@@ -48,7 +48,7 @@ AS $body$
          a.attnum IS NOT NULL,
          coalesce(has_column_privilege('coworking_analytics_reader', c.oid, a.attnum, 'SELECT')
                   AND has_column_privilege(ours.nspowner, c.oid, a.attnum, 'SELECT'), false)
-    FROM (VALUES ('users', 'id'), ('users', 'joined_at'),
+    FROM (VALUES ('users', 'id'), ('users', 'joined_at'), ('users', 'is_active'),
                  ('tokens', 'user_id'), ('tokens', 'created_at'), ('tokens', 'used_at'))
            AS w (relation, attribute)
     JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'public'

@@ -16,6 +16,7 @@ SELECT concat_ws(
          set_config('default_transaction_isolation', 'read committed', false),
          set_config('default_transaction_read_only', $4, false),
          set_config('row_security', 'off', false), -- hidden rows are an error, never a shorter report
+         set_config('plan_cache_mode', 'force_generic_plan', false), -- planning takes longer than most reports
          set_config('jit', 'off', false), -- compiling would take longer than any report does
          set_config('lock_timeout', $1, false),
          set_config('statement_timeout', $2, false),

@@ -576,6 +576,6 @@ def test_the_reader_s_role_serves_everything(run, reader):
 ])
 def test_the_reader_s_role_can_do_nothing_else(server, reader, statement):
     with reader.connect(user=reader.user, password=reader.password) as connection:
-        connection.execute("SELECT id, joined_at FROM users; SELECT user_id, created_at, used_at FROM tokens")
+        connection.execute("SELECT id, joined_at, is_active FROM users; SELECT user_id, created_at, used_at FROM tokens")
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             connection.execute(statement)
