@@ -15,7 +15,7 @@ COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -f
 LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
 
 COMMON  := config db json json_escape log options status
-WORKER  := $(COMMON) accept http kept main migrate params probe render report reports route
+WORKER  := $(COMMON) accept describe http kept main migrate params probe render report reports route
 LOGGER  := $(COMMON) http_client usage_logger
 objects  = $(patsubst %,$(BUILD)/%.o,$(1))
 PROGRAMS = $(BUILD)/analytics-fcgi $(BUILD)/usage-logger

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fastcgi.h>
 #include <fcgiapp.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -496,6 +497,18 @@ void http_send_problem(struct request *request, enum status status, const char *
     const struct entity document = {.content_type = "application/problem+json"};
     send_whole(request, &document, text, length);
     json_release(problem);
+}
+
+/* FNV-1a (Fowler, Noll, Vo) over the texts and their closing NULs. */
+void http_make_tag(char tag[HTTP_TAG_SIZE], const char *const *texts, size_t count) {
+    uint64_t state = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = texts[i];
+        do
+            state = (state ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+        while (*text++);
+    }
+    (void)snprintf(tag, HTTP_TAG_SIZE, "%016" PRIx64, state);
 }
 
 bool http_tag_matches(const struct request *request, const char *tag) {

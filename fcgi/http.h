@@ -84,6 +84,9 @@ void http_send_text(struct request *request, enum status status, const char *tex
  * is cut instead, so that the part cannot be taken for the whole. */
 void http_send_problem(struct request *request, enum status status, const char *detail);
 
+/* A tag for what depends on these texts, in this order, and on nothing else. */
+void http_make_tag(char tag[HTTP_TAG_SIZE], const char *const *texts, size_t count);
+
 /* Whether If-None-Match names this tag, compared weakly (RFC 9110, 13.1.2): gzip weakens tags. */
 bool http_tag_matches(const struct request *request, const char *tag);
 

@@ -1,4 +1,4 @@
-/* An object is its text, which members are added to. */
+/* An object or array is its text, which members are added to. */
 #include "json.h"
 
 #include "json_escape.h"
@@ -11,11 +11,11 @@ enum { FIRST_SIZE = 512, NUMBER_SIZE = 32 };
 
 struct json_object {
     char *text;
-    size_t length; /* without the brace that closes it */
+    size_t length; /* without what closes it */
     size_t size;
 };
 
-/* Room for so many more bytes and for the object's end. */
+/* Room for so many more bytes and for the end. */
 static char *reserve(struct json_object *object, size_t more) {
     size_t needed = object->length + more + sizeof "}";
     if (needed > object->size) {
@@ -41,6 +41,8 @@ static void append_string(struct json_object *object, const char *text, size_t l
 static void append_key(struct json_object *object, const char *key) {
     if (object->length > 1)
         append(object, ",", 1);
+    if (!key)
+        return;
     append_string(object, key, strlen(key));
     append(object, ":", 1);
 }
@@ -50,11 +52,19 @@ static void add(struct json_object *object, const char *key, const char *value, 
     append(object, value, length);
 }
 
-struct json_object *json_create(void) {
+static struct json_object *create(const char *start) {
     struct json_object *object = json_reallocate(NULL, sizeof *object);
     *object = (struct json_object){0};
-    append(object, "{", 1);
+    append(object, start, 1);
     return object;
+}
+
+struct json_object *json_create(void) {
+    return create("{");
+}
+
+struct json_object *json_create_array(void) {
+    return create("[");
 }
 
 void json_add_string(struct json_object *object, const char *key, const char *value) {
@@ -93,6 +103,11 @@ void json_add_milliseconds(struct json_object *object, const char *key, double v
     add(object, key, text, strlen(text));
 }
 
+void json_add_text(struct json_object *object, const char *key, const char *json) {
+    if (object)
+        add(object, key, json, strlen(json));
+}
+
 void json_add_object(struct json_object *object, const char *key, struct json_object *member) {
     size_t length;
     if (object && member) {
@@ -103,7 +118,7 @@ void json_add_object(struct json_object *object, const char *key, struct json_ob
 }
 
 const char *json_text(struct json_object *object, size_t *length) {
-    memcpy(reserve(object, 0), "}", sizeof "}");
+    memcpy(reserve(object, 0), *object->text == '[' ? "]" : "}", sizeof "}");
     *length = object->length + 1;
     return object->text;
 }

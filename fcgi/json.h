@@ -5,19 +5,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A JSON object under construction. Running out of memory ends the process: the supervisor starts
- * another, and no half-built answer gets out. */
+/* A JSON object or array under construction. Running out of memory ends the process: the supervisor
+ * starts another, and no half-built answer gets out. */
 struct json_object;
 
 struct json_object *json_create(void);
+struct json_object *json_create_array(void);
 
-/* Each adds a member; keys must be new to the object. A NULL object takes nothing, so that a log
- * line below the log's level costs nothing. */
+/* Each adds a member; keys must be new to the object, and are NULL in an array. A NULL object takes
+ * nothing, so that a log line below the log's level costs nothing. */
 void json_add_string(struct json_object *object, const char *key, const char *value);
 void json_add_string_of(struct json_object *object, const char *key, const char *value,
                         size_t length);
 void json_add_integer(struct json_object *object, const char *key, int64_t value);
 void json_add_milliseconds(struct json_object *object, const char *key, double value);
+void json_add_text(struct json_object *object, const char *key, const char *json);
 void json_add_object(struct json_object *object, const char *key, struct json_object *member);
 
 /* The object's text, owned by the object and valid until it changes or is released. */

@@ -27,6 +27,7 @@ struct param_rule {
     enum param_kind kind;
     long largest;
     const char *const *choices; /* end with NULL; the first is the default */
+    const char *example;        /* NULL where there are choices */
     const char *description;
 };
 

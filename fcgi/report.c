@@ -6,7 +6,6 @@
 #include "http.h"
 #include "kept.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +29,6 @@ const struct report *report_find(const char *path) {
             return report;
     }
     return NULL;
-}
-
-/* FNV-1a (Fowler, Noll, Vo) over the text and its closing NUL. */
-static uint64_t hash(uint64_t state, const char *text) {
-    do
-        state = (state ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    while (*text++);
-    return state;
 }
 
 /* One request for a report under way. */
@@ -138,12 +129,9 @@ static enum status read_tag(struct answer *answer) {
     enum status status = db_read_validator(answer->db, answer->deadline, answer->validator);
     if (status != STATUS_OK || !*answer->validator)
         return status;
-    uint64_t state = UINT64_C(0xcbf29ce484222325);
     const char *const parts[] = {VERSION, answer->name, answer->order->query.sql,
                                  answer->request->query, answer->validator};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        state = hash(state, parts[i]);
-    (void)snprintf(answer->tag, sizeof answer->tag, "%016" PRIx64, state);
+    http_make_tag(answer->tag, parts, sizeof parts / sizeof parts[0]);
     return STATUS_OK;
 }
 

@@ -9,19 +9,26 @@ const char *const format_types[] = {"application/json", "application/json",
 
 /* Parameters that several reports have; "format" comes last in each. */
 #define FROM                                                                                       \
-    { .name = "from", .kind = PARAM_DATE, .description = "first day" }
+    {                                                                                              \
+        .name = "from", .kind = PARAM_DATE, .example = "2024-03-01",                               \
+        .description = "first day, not after to; where there is none, from the beginning"          \
+    }
 #define TO                                                                                         \
-    { .name = "to", .kind = PARAM_END_DATE, .description = "last day" }
+    {                                                                                              \
+        .name = "to", .kind = PARAM_END_DATE, .example = "2024-03-31",                             \
+        .description = "last day; where there is none, to the end"                                 \
+    }
 #define EVERY                                                                                      \
     {                                                                                              \
         .name = "every", .kind = PARAM_CHOICE, .choices = steps,                                   \
-        .description = "a row a day, a week (from Monday) or a month"                              \
+        .description = "a row for each day, week (from Monday) or month"                           \
     }
 #define FORMAT                                                                                     \
     {                                                                                              \
         .name = "format", .kind = PARAM_CHOICE, .choices = format_names,                           \
-        .description = "records is an array of flat objects; without format, Accept: text/csv is " \
-                       "heard, and all else gets json"                                             \
+        .description =                                                                             \
+            "records is an array of flat objects; without format, an Accept header that "          \
+            "prefers text/csv gets csv, and any other json"                                        \
     }
 
 static const char *const steps[] = {"day", "week", "month", NULL};
@@ -32,9 +39,11 @@ static const struct param_rule from_to_every[] = {FROM, TO, EVERY, FORMAT, {0}};
 static const struct param_rule summary_parameters[] = {
     {.name = "from",
      .kind = PARAM_DATE,
-     .description = "first day; where there is none, 29 days before the last"},
+     .example = "2024-03-01",
+     .description = "first day, not after to; where there is none, 29 days before the last"},
     {.name = "to",
      .kind = PARAM_END_DATE,
+     .example = "2024-03-31",
      .description = "last day; where there is none, the last one that has a token"},
     FORMAT,
     {0},
@@ -43,12 +52,15 @@ static const struct param_rule user_visits_parameters[] = {
     {.name = "limit",
      .kind = PARAM_INTEGER,
      .largest = 500,
-     .description = "rows at most, the Link header leading to the next ones; where there is none, "
+     .example = "100",
+     .description = "rows at most; the Link header leads to the next ones. Where there is none, "
                     "all rows"},
     {.name = "after",
      .kind = PARAM_NUMBERS,
      .largest = REPORT_KEY_MAX,
-     .description = "begin behind this row: its user_id or, with order=visits, its visits,user_id"},
+     .example = "3",
+     .description = "begin behind the row of this user_id or, with order=visits, of this "
+                    "visits,user_id; with or without limit"},
     {.name = "order",
      .kind = PARAM_CHOICE,
      .choices = visit_orders,
@@ -92,7 +104,7 @@ static const struct column new_users_columns[] = {
     {0},
 };
 static const struct column summary_columns[] = {
-    {"from", CELL_DATE, "2024-03-01", "first day"},
+    {"from", CELL_TEXT, "2024-03-01", "first day; with BC behind it before the year 1"},
     {"to", CELL_DATE, "2024-03-04", "last day"},
     {"visits", CELL_INTEGER, "4", "tokens created in these days and used"},
     {"requested", CELL_INTEGER, "6", "tokens created in these days"},

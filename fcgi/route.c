@@ -2,6 +2,7 @@
 #include "route.h"
 
 #include "deadline.h"
+#include "describe.h"
 #include "http.h"
 #include "json.h"
 #include "log.h"
@@ -10,20 +11,43 @@
 
 #include <string.h>
 
-struct route {
-    const char *path;
-    void (*answer)(struct request *request, struct db *db);
-};
-
-static const struct route routes[] = {
-    {"/health_check", probe_health},
-    {"/readiness_check", probe_readiness},
+const struct route routes[] = {
+    {.path = "/health_check",
+     .name = "health_check",
+     .description = "Whether this process can serve; asks no database",
+     .content_type = "text/plain",
+     .schema = "{\"const\":\"ok\"}",
+     .is_probe = true,
+     .answer = probe_health},
+    {.path = "/readiness_check",
+     .name = "readiness_check",
+     .description = "Whether the database answers and has its tables",
+     .content_type = "text/plain",
+     .schema = "{\"const\":\"ok\"}",
+     .failure = "failed",
+     .is_probe = true,
+     .answer = probe_readiness},
+    {.path = REPORT_FOLDER,
+     .name = "reports",
+     .description = "The reports",
+     .content_type = "application/json",
+     .schema = "{\"type\":\"array\",\"items\":{\"type\":\"object\","
+               "\"required\":[\"name\",\"path\",\"description\",\"parameters\"],"
+               "\"additionalProperties\":{\"type\":\"string\"}}}",
+     .answer = describe_reports},
+    {.path = "/openapi.json",
+     .name = "openapi",
+     .description = "This description",
+     .content_type = "application/json",
+     .schema = "{\"type\":\"object\",\"required\":[\"openapi\",\"info\",\"paths\"]}",
+     .answer = describe_service},
+    {0},
 };
 
 static const struct route *find_route(const char *path) {
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (strcmp(routes[i].path, path) == 0)
-            return &routes[i];
+    for (const struct route *route = routes; route->path; route++) {
+        if (strcmp(route->path, path) == 0)
+            return route;
     }
     return NULL;
 }
@@ -45,7 +69,8 @@ static void dispatch(struct request *request, struct db *db, long limit_ms) {
 
 /* Probes come several times a second; what they find is logged when it changes. */
 static enum log_level level_of(const struct request *request) {
-    if (find_route(request->path))
+    const struct route *route = find_route(request->path);
+    if (route && route->is_probe)
         return LOG_DEBUG;
     return status_code(request->status) >= 500 ? LOG_ERROR : LOG_INFO;
 }
