@@ -98,7 +98,8 @@ void params_describe(const struct param_rule *rule, char *out, size_t size) {
             append_word(out, size, *choice);
         break;
     case PARAM_NUMBERS:
-        (void)snprintf(out, size, "at most %ld whole numbers of %d digits, with commas",
+        (void)snprintf(out, size,
+                       "at most %ld whole numbers of at most %d digits, with a comma between them",
                        rule->largest, PARAMS_DIGITS_MAX);
         break;
     }

@@ -4,7 +4,7 @@ FUZZ     := $(BUILD)/fuzz
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # Modules that need neither libfcgi nor libpq; of the archive the linker takes what a test uses.
-UNIT_MODULES  := config json json_escape kept params render status
+UNIT_MODULES  := accept config json json_escape kept params render status
 UNIT_PROGRAMS := $(patsubst test/unit/%.c,$(UNIT)/%,$(wildcard test/unit/test_*.c))
 
 $(UNIT)/%: override CFLAGS := $(SANITIZE)
@@ -50,7 +50,7 @@ $(UNIT)/modules.a: $(UNIT_MODULES:%=$(UNIT)/%.o)
 $(UNIT)/test_%: $(UNIT)/test_%.o $(UNIT)/modules.a
 	@$(LINK) -o $@ $^ -lcmocka -ljson-c
 
-$(FUZZ)/fuzz: $(addprefix $(FUZZ)/,fuzz.o json.o json_escape.o params.o render.o)
+$(FUZZ)/fuzz: $(addprefix $(FUZZ)/,fuzz.o accept.o json.o json_escape.o params.o render.o)
 	@$(LINK) -o $@ $^ -ljson-c
 
 -include $(wildcard $(UNIT)/*.d $(FUZZ)/*.d)

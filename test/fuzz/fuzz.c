@@ -1,4 +1,6 @@
-/* Arbitrary bytes as query string, text and timestamp: whatever comes, the results keep shape. */
+/* Arbitrary bytes as query string, header, text and timestamp: whatever comes, the results keep
+ * shape. */
+#include "accept.h"
 #include "http.h"
 #include "json.h"
 #include "params.h"
@@ -24,57 +26,74 @@ static bool ends_with(const char *text, const char *end) {
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-static void check_items(const struct params *params, const char *const *allowed) {
-    require(params->count <= PARAMS_MAX && *params->error == '\0');
-    for (size_t i = 0; i < params->count; i++) {
-        size_t place = 0;
-        while (allowed[place] && strcmp(allowed[place], params->items[i].name) != 0)
-            place++;
-        require(allowed[place] != NULL);
-        for (size_t other = 0; other < i; other++)
-            require(strcmp(params->items[other].name, params->items[i].name) != 0);
-        const char *value = params->items[i].value;
+static const char *const formats[] = {"json", "records", NULL};
+static const struct param_rule rules[] = {
+    {.name = "from", .kind = PARAM_DATE},
+    {.name = "to", .kind = PARAM_END_DATE},
+    {.name = "limit", .kind = PARAM_INTEGER, .largest = 500},
+    {.name = "after", .kind = PARAM_NUMBERS, .largest = 2},
+    {.name = "format", .kind = PARAM_CHOICE, .choices = formats},
+    {0},
+};
+
+/* Values are what PostgreSQL and a Link header can take: no blank, quote or percent sign in them.
+ */
+static void check_values(const struct params *params) {
+    require(*params->error == '\0');
+    for (size_t i = 0; rules[i].name; i++) {
+        const char *value = params->values[i];
+        if (!value)
+            continue;
         require(value > params->text && value < params->text + sizeof params->text);
-        require(strlen(value) < sizeof params->text);
+        size_t length = strlen(value);
+        require(length > 0 && length <= 2 * (PARAMS_DIGITS_MAX + 1) + 1);
+        require(strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-,") == length);
+        require(rules[i].kind > PARAM_END_DATE || length == strlen("2024-03-01"));
     }
+    require(!params->values[0] || !params->values[1] ||
+            strcmp(params->values[0], params->values[1]) <= 0);
 }
 
-/* Percent-encoded anew, the items say the same. */
-static void check_encoded(const struct params *params, const char *const *allowed) {
-    char query[PARAMS_TEXT_SIZE * 3 + PARAMS_MAX] = "", *end = query;
-    for (size_t i = 0; i < params->count; i++) {
-        end += sprintf(end, "&%s=", params->items[i].name);
-        for (const char *byte = params->items[i].value; *byte; byte++)
+/* Percent-encoded anew, the values say the same. */
+static void check_encoded(const struct params *params) {
+    char query[PARAMS_TEXT_SIZE] = "", *end = query;
+    for (size_t i = 0; rules[i].name; i++) {
+        if (!params->values[i])
+            continue;
+        end += sprintf(end, "&%s=", rules[i].name);
+        for (const char *byte = params->values[i]; *byte; byte++)
             end += sprintf(end, "%%%02x", (unsigned char)*byte);
     }
     struct params again;
-    if (params_parse(&again, query, allowed) != STATUS_OK) {
-        require(end - query > PARAMS_TEXT_SIZE - 2 * PARAMS_MAX); /* too long, encoded */
-        return;
-    }
-    require(again.count == params->count);
-    for (size_t i = 0; i < again.count; i++) {
-        require(strcmp(again.items[i].name, params->items[i].name) == 0);
-        require(strcmp(again.items[i].value, params->items[i].value) == 0);
+    require(params_parse(&again, query, rules) == STATUS_OK);
+    for (size_t i = 0; rules[i].name; i++) {
+        require(!params->values[i] == !again.values[i]);
+        require(!params->values[i] || strcmp(params->values[i], again.values[i]) == 0);
     }
 }
 
 static void check_query(const char *query) {
-    static const char *const allowed[] = {"from", "to", "format", "limit", NULL};
     struct params params;
     memset(&params, 'x', sizeof params);
-    enum status status = params_parse(&params, query, allowed);
+    enum status status = params_parse(&params, query, rules);
     if (status == STATUS_OK) {
-        check_items(&params, allowed);
-        check_encoded(&params, allowed);
+        check_values(&params);
+        check_encoded(&params);
         return;
     }
     require(status == STATUS_BAD_REQUEST);
     require(strnlen(params.error, sizeof params.error) < sizeof params.error);
     require(starts_with(params.error, "query parameter '"));
-    require(ends_with(params.error, "; allowed here: from, to, format, limit"));
+    require(strstr(params.error, "'; allowed: ") ||
+            ends_with(params.error, "; allowed here: from, to, limit, after, format"));
     for (const char *byte = params.error; *byte; byte++)
         require(*byte >= ' ' && *byte < 0x7f);
+}
+
+/* No field prefers each of two types to the other. */
+static void check_accept(const char *field) {
+    require(!accept_prefers(field, "text/csv", "application/json") ||
+            !accept_prefers(field, "application/json", "text/csv"));
 }
 
 /* By what the bytes stand for, where json.c goes by their ranges; json-c's own check lets
@@ -135,12 +154,38 @@ static void check_timestamp(const char *text, size_t length, size_t size) {
     free(room);
 }
 
-/* Rendering alone needs no HTTP. */
+/* Stands in for fcgi/http.c: keeps the body instead of sending it. */
+static char *body;
+static size_t body_length;
+
 bool http_write(struct request *request, const char *data, size_t length) {
     (void)request;
-    (void)data;
-    (void)length;
+    memcpy(body + body_length, data, length);
+    body_length += length;
     return true;
+}
+
+/* A text in CSV is one field of one line, and no formula. */
+static void check_csv(const char *text, size_t length) {
+    struct request request = {0};
+    struct render render;
+    struct row row = {1, {{"a", CELL_TEXT, text, length}}};
+    body = malloc(2 * length + 16);
+    require(body != NULL);
+    body_length = 0;
+    require(render_begin(&render, &request, RENDER_CSV, &row) && render_row(&render, &row) &&
+            render_end(&render));
+    const char *line = body + strlen("a\r\n"), *end = body + body_length - strlen("\r\n");
+    require(memcmp(body, "a\r\n", 3) == 0 && memcmp(end, "\r\n", 2) == 0);
+    bool quoted = *line == '"';
+    size_t quotes = 0;
+    for (const char *byte = line; byte < end; byte++) {
+        quotes += *byte == '"';
+        require(quoted || !strchr("\",\r\n", *byte));
+    }
+    require(quotes % 2 == 0 && (!quoted || (quotes >= 2 && end[-1] == '"')));
+    require(!memchr("=+-@\t\r", line[quoted], 6));
+    free(body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -151,6 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(text, data, size);
     text[size] = '\0';
     check_query(text);
+    check_accept(text);
+    check_csv(text, strlen(text));
     check_string(text, size);
     check_timestamp(text, strlen(text), 64);
     check_timestamp(text, strlen(text), size ? data[0] % 64U + 1 : 1);

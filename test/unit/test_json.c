@@ -152,6 +152,18 @@ static void check_order(void **state) {
     check_object(object, "{\"z\":\"1\",\"a\":1,\"m\":{\"inner\":{}},\"b\":2}");
 }
 
+static void check_array(void **state) {
+    (void)state;
+    struct json_object *array = json_create_array(), *inner = json_create();
+    json_add_string(array, NULL, "a\"");
+    json_add_integer(array, NULL, -1);
+    json_add_object(array, NULL, json_create_array());
+    json_add_text(inner, "raw", "[true,null]");
+    json_add_object(array, NULL, inner);
+    check_object(array, "[\"a\\\"\",-1,[],{\"raw\":[true,null]}]");
+    check_object(json_create_array(), "[]");
+}
+
 /* What a NULL object is handed must not stay behind either: the sanitizer tells. */
 static void check_null_object(void **state) {
     (void)state;
@@ -161,6 +173,7 @@ static void check_null_object(void **state) {
     json_add_string_of(NULL, "key", "\xff", 1);
     json_add_integer(NULL, "key", 1);
     json_add_milliseconds(NULL, "key", 1);
+    json_add_text(NULL, "key", "true");
     json_add_object(NULL, "key", member);
     json_release(NULL);
 }
@@ -171,6 +184,7 @@ int main(void) {
     ADD_CASES(durations, check_milliseconds);
     ADD_CASES(keys, check_key);
     add_case("members stand in the order added", check_order, NULL);
+    add_case("arrays", check_array, NULL);
     add_case("a NULL object takes nothing", check_null_object, NULL);
     return run_cases("json");
 }

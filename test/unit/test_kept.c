@@ -6,14 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char path[] = "/api/reports/a";
+static const char report[] = "a.json";
 
 /* The caller's text and data are gone once they are kept. */
 static void store(const char *query, const char *validator, const char *text) {
-    char *copies[4] = {strdup(path), strdup(query), strdup(validator), strdup(text)};
+    char *copies[5] = {strdup(report), strdup(query), strdup(validator), strdup(text),
+                       strdup("/next?x")};
     kept_store(copies[0], copies[1], copies[2],
-               &(struct kept_body){"text/csv", copies[3], strlen(text)});
-    for (size_t i = 0; i < 4; i++) {
+               &(struct kept_body){copies[4], copies[3], strlen(text)});
+    for (size_t i = 0; i < 5; i++) {
         memset(copies[i], '#', strlen(copies[i]));
         free(copies[i]);
     }
@@ -23,17 +24,17 @@ static void store_sized(const char *query, size_t length) {
     char *data = malloc(length + 1);
     assert_non_null(data);
     memset(data, query[0], length);
-    kept_store(path, query, "v1", &(struct kept_body){"text/csv", data, length});
+    kept_store(report, query, "v1", &(struct kept_body){"", data, length});
     free(data);
 }
 
 static bool is_kept(const char *query, const char *validator, const char *text) {
-    const struct kept_body *body = kept_find(path, query, validator);
+    const struct kept_body *body = kept_find(report, query, validator);
     return body && body->length == strlen(text) && memcmp(body->data, text, body->length) == 0;
 }
 
 static bool is_kept_sized(const char *query, size_t length) {
-    const struct kept_body *body = kept_find(path, query, "v1");
+    const struct kept_body *body = kept_find(report, query, "v1");
     if (!body || body->length != length)
         return false;
     for (size_t i = 0; i < length; i++) {
@@ -44,33 +45,34 @@ static bool is_kept_sized(const char *query, size_t length) {
 }
 
 struct lookup {
-    const char *name, *path, *query, *validator;
+    const char *name, *report, *query, *validator;
     bool found;
 };
 
-/* Where "/api/reports/a", "x=1" and "v1" are kept. */
+/* Where "a.json", "x=1" and "v1" are kept. */
 static const struct lookup lookups[] = {
-    {"the same request and validator", "/api/reports/a", "x=1", "v1", true},
-    {"a newer validator", "/api/reports/a", "x=1", "v2", false},
-    {"a longer validator", "/api/reports/a", "x=1", "v10", false},
-    {"a shorter validator", "/api/reports/a", "x=1", "v", false},
-    {"no validator", "/api/reports/a", "x=1", "", false},
-    {"another path", "/api/reports/b", "x=1", "v1", false},
-    {"another query", "/api/reports/a", "x=2", "v1", false},
-    {"a longer query", "/api/reports/a", "x=1&y=2", "v1", false},
-    {"no query", "/api/reports/a", "", "v1", false},
-    {"the path's end in the query", "/api/reports/", "ax=1", "v1", false},
+    {"the same request and validator", "a.json", "x=1", "v1", true},
+    {"a newer validator", "a.json", "x=1", "v2", false},
+    {"a longer validator", "a.json", "x=1", "v10", false},
+    {"a shorter validator", "a.json", "x=1", "v", false},
+    {"no validator", "a.json", "x=1", "", false},
+    {"another report", "b.json", "x=1", "v1", false},
+    {"another query", "a.json", "x=2", "v1", false},
+    {"a longer query", "a.json", "x=1&y=2", "v1", false},
+    {"no query", "a.json", "", "v1", false},
+    {"another format", "a.csv", "x=1", "v1", false},
+    {"the name's end in the query", "a.jso", "nx=1", "v1", false},
 };
 
 static void check_lookup(void **state) {
     const struct lookup *line = *state;
     kept_clear();
-    assert_null(kept_find(line->path, line->query, line->validator));
+    assert_null(kept_find(line->report, line->query, line->validator));
     store("x=1", "v1", "body");
-    const struct kept_body *body = kept_find(line->path, line->query, line->validator);
+    const struct kept_body *body = kept_find(line->report, line->query, line->validator);
     assert_int_equal(body != NULL, line->found);
     if (body) {
-        assert_string_equal(body->content_type, "text/csv");
+        assert_string_equal(body->next, "/next?x");
         assert_int_equal(body->length, 4);
         assert_memory_equal(body->data, "body", 4);
     }
@@ -83,7 +85,7 @@ static void check_replacement(void **state) {
     store("x=1", "v1", "older");
     store("x=2", "v1", "other");
     store("x=1", "v2", "newer");
-    assert_null(kept_find(path, "x=1", "v1"));
+    assert_null(kept_find(report, "x=1", "v1"));
     assert_true(is_kept("x=1", "v2", "newer"));
     assert_true(is_kept("x=2", "v1", "other"));
     kept_clear();
@@ -92,7 +94,7 @@ static void check_replacement(void **state) {
 static void check_empty_body(void **state) {
     (void)state;
     kept_clear();
-    kept_store(path, "", "v1", &(struct kept_body){"text/csv", NULL, 0});
+    kept_store(report, "", "v1", &(struct kept_body){"", NULL, 0});
     assert_true(is_kept("", "v1", ""));
     kept_clear();
 }
@@ -102,7 +104,7 @@ static void check_clear(void **state) {
     kept_clear();
     store("", "v1", "body");
     kept_clear();
-    assert_null(kept_find(path, "", "v1"));
+    assert_null(kept_find(report, "", "v1"));
     kept_clear();
 }
 
@@ -117,7 +119,7 @@ static void check_count(void **state) {
     }
     assert_true(is_kept("0", "v1", "0"));
     store("one more", "v1", "one more");
-    assert_null(kept_find(path, "1", "v1"));
+    assert_null(kept_find(report, "1", "v1"));
     assert_true(is_kept("one more", "v1", "one more"));
     for (int i = 0; i < KEPT_COUNT_MAX; i++) {
         (void)snprintf(query, sizeof query, "%d", i);
@@ -139,8 +141,8 @@ static void check_bytes(void **state) {
     assert_true(is_kept_sized("e", LARGE + LARGE / 2));
     assert_true(is_kept_sized("a", LARGE));
     assert_true(is_kept_sized("d", LARGE));
-    assert_null(kept_find(path, "b", "v1"));
-    assert_null(kept_find(path, "c", "v1"));
+    assert_null(kept_find(report, "b", "v1"));
+    assert_null(kept_find(report, "c", "v1"));
     kept_clear();
 }
 
@@ -165,7 +167,7 @@ static void check_too_large(void **state) {
     store_sized("a", 10);
     store_sized("b", 10);
     store_sized("a", KEPT_BYTES_MAX);
-    assert_null(kept_find(path, "a", "v1"));
+    assert_null(kept_find(report, "a", "v1"));
     assert_true(is_kept_sized("b", 10));
     kept_clear();
 }

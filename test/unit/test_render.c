@@ -1,4 +1,4 @@
-/* Rows to JSON, byte for byte: timestamps, both shapes, and a client that stops taking. */
+/* Rows to JSON and CSV, byte for byte: timestamps, every shape, and a client that stops taking. */
 #include "http.h"
 #include "render.h"
 
@@ -104,10 +104,10 @@ static void check_sized(void **state) {
         assert_string_equal(shown, line->shown);
 }
 
-/* Rows have ; between them, cells |. A cell is a name, # @ or : for its type, and a text. In what
- * they come to, ' stands for ", and the newline at the end is left out. */
+/* Rows have ; between them, cells |. A cell is a name, # @ ^ or : for its type, and a text. In what
+ * JSON they come to, ' stands for ", and the newline at the end is left out. */
 struct rendered {
-    const char *name, *rows, *json;
+    const char *name, *rows, *shown;
 };
 
 static const struct rendered values[] = {
@@ -158,37 +158,93 @@ static const struct rendered objects[] = {
     {"objects, text that is not UTF-8", "k#1|v:\xff", "{'1':{'v':'?'}}"},
 };
 
+static const struct rendered records[] = {
+    {"records, no rows", "", "[]"},
+    {"records, one row", "user_id#3|joined_at@2024-01-05 08:00:00.5|visits#3",
+     "[{'user_id':3,'joined_at':'2024-01-05 08:00:00.500000','visits':3}]"},
+    {"records, order of the rows", "k:b|v#0;k:a|v#1", "[{'k':'b','v':0},{'k':'a','v':1}]"},
+    {"records, one column", "k#1;k#2", "[{'k':1},{'k':2}]"},
+    {"records, date", "date^2024-03-01", "[{'date':'2024-03-01'}]"},
+    {"records, dates at the edges", "d^0044-03-15 BC;d^infinity",
+     "[{'d':'0044-03-15 BC'},{'d':'infinity'}]"},
+    {"records, NULLs", "a#NULL|b@NULL|c:NULL|d^NULL", "[{'a':null,'b':null,'c':null,'d':null}]"},
+    {"records, text with a quote", "k:a\"b", "[{'k':'a\\\"b'}]"},
+};
+
+/* Lines as they are. */
+static const struct rendered csv[] = {
+    {"csv, no rows", "", "k,v\r\n"},
+    {"csv, one row", "user_id#3|joined_at@2024-01-05 08:00:00.5|visits#3",
+     "user_id,joined_at,visits\r\n3,2024-01-05 08:00:00.500000,3\r\n"},
+    {"csv, two rows", "k#1|v#2;k#3|v#4", "k,v\r\n1,2\r\n3,4\r\n"},
+    {"csv, one column", "k#1;k#2", "k\r\n1\r\n2\r\n"},
+    {"csv, NULL is nothing", "a#NULL|b:NULL|c@NULL|d^NULL", "a,b,c,d\r\n,,,\r\n"},
+    {"csv, empty text is not NULL", "a:|b#1", "a,b\r\n\"\",1\r\n"},
+    {"csv, plain text", "a:x y", "a\r\nx y\r\n"},
+    {"csv, text in UTF-8", "a:\xc3\xa9", "a\r\n\xc3\xa9\r\n"},
+    {"csv, text with a comma", "a:x,y", "a\r\n\"x,y\"\r\n"},
+    {"csv, text with quotes", "a:\"x\"y\"", "a\r\n\"\"\"x\"\"y\"\"\"\r\n"},
+    {"csv, a quote alone", "a:\"", "a\r\n\"\"\"\"\r\n"},
+    {"csv, text with line ends", "a:x\r\ny", "a\r\n\"x\r\ny\"\r\n"},
+    {"csv, text with a line feed", "a:x\ny", "a\r\n\"x\ny\"\r\n"},
+    {"csv, column's name with a comma", "a,b#1", "\"a,b\"\r\n1\r\n"},
+    {"csv, formula", "a:=1+1", "a\r\n\"'=1+1\"\r\n"},
+    {"csv, formula with quotes", "a:=A(\"x\")", "a\r\n\"'=A(\"\"x\"\")\"\r\n"},
+    {"csv, plus", "a:+1", "a\r\n\"'+1\"\r\n"},
+    {"csv, minus", "a:-1", "a\r\n\"'-1\"\r\n"},
+    {"csv, at sign", "a:@SUM(A1)", "a\r\n\"'@SUM(A1)\"\r\n"},
+    {"csv, tab", "a:\t=1", "a\r\n\"'\t=1\"\r\n"},
+    {"csv, carriage return", "a:\r=1", "a\r\n\"'\r=1\"\r\n"},
+    {"csv, formula's sign inside", "a:1=1", "a\r\n1=1\r\n"},
+    {"csv, formula for a name", "=a#1", "\"'=a\"\r\n1\r\n"},
+    {"csv, number below zero", "a#-1", "a\r\n-1\r\n"},
+    {"csv, dates at the edges", "d^-infinity;d^0044-03-15 BC",
+     "d\r\n-infinity\r\n0044-03-15 BC\r\n"},
+    {"csv, timestamp before all", "d@-infinity", "d\r\n-infinity\r\n"},
+};
+
 static struct cell read_cell(char *text) {
-    char *mark = strpbrk(text, "#@:");
-    enum cell_type type = *mark == '#' ? CELL_INTEGER : *mark == '@' ? CELL_TIMESTAMP : CELL_TEXT;
+    static const char marks[] = {
+        [CELL_TEXT] = ':', [CELL_INTEGER] = '#', [CELL_DATE] = '^', [CELL_TIMESTAMP] = '@', '\0'};
+    char *mark = strpbrk(text, marks);
+    enum cell_type type = (enum cell_type)(strchr(marks, *mark) - marks);
     *mark = '\0';
     bool null = strcmp(mark + 1, "NULL") == 0;
     return (struct cell){text, type, null ? NULL : mark + 1, null ? 0 : strlen(mark + 1)};
 }
 
+static struct row read_row(char *cells) {
+    struct row row = {0};
+    for (char *cell; (cell = strsep(&cells, "|"));)
+        row.cells[row.count++] = read_cell(cell);
+    return row;
+}
+
 static bool render_rows(struct render *render, char *rows) {
     for (char *cells; (cells = strsep(&rows, ";")) && *cells;) {
-        struct row row = {0};
-        for (char *cell; (cell = strsep(&cells, "|"));)
-            row.cells[row.count++] = read_cell(cell);
+        struct row row = read_row(cells);
         if (!render_row(render, &row))
             return false;
     }
     return true;
 }
 
+/* The columns are those of the first row. */
 static bool render_all(enum render_shape shape, const char *rows) {
-    char copy[256];
+    char copy[256], first[256];
     struct request request = {0};
     struct render render;
     (void)snprintf(copy, sizeof copy, "%s", rows);
-    return render_begin(&render, &request, shape) && render_rows(&render, copy) &&
+    const char *start = *rows ? rows : "k#1|v#1";
+    (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(start, ";"), start);
+    struct row columns = read_row(first);
+    return render_begin(&render, &request, shape, &columns) && render_rows(&render, copy) &&
            render_end(&render);
 }
 
 static void check_rendered(enum render_shape shape, const struct rendered *line) {
     char expected[sizeof body];
-    (void)snprintf(expected, sizeof expected, "%s\n", line->json);
+    (void)snprintf(expected, sizeof expected, "%s\n", line->shown);
     for (char *quote = expected; (quote = strchr(quote, '\''));)
         *quote = '"';
     start_body(UINT_MAX);
@@ -204,26 +260,42 @@ static void check_objects(void **state) {
     check_rendered(RENDER_OBJECTS, *state);
 }
 
+static void check_records(void **state) {
+    check_rendered(RENDER_RECORDS, *state);
+}
+
+static void check_csv(void **state) {
+    const struct rendered *line = *state;
+    start_body(UINT_MAX);
+    assert_true(render_all(RENDER_CSV, line->rows));
+    assert_string_equal(body, line->shown);
+}
+
 struct departure {
     const char *name;
+    enum render_shape shape;
     unsigned writes; /* that the client takes */
     const char *body;
 };
 
 static const struct departure departures[] = {
-    {"client gone before the start", 0, ""},
-    {"client gone before the first row", 1, "{"},
-    {"client gone in the first key", 3, "{\"a"},
-    {"client gone before the first value", 5, "{\"a\":"},
-    {"client gone before a comma", 6, "{\"a\":1"},
-    {"client gone before the second row", 7, "{\"a\":1,"},
-    {"client gone before the end", 12, "{\"a\":1,\"b\":2"},
+    {"client gone before the start", RENDER_VALUES, 0, ""},
+    {"client gone before the first row", RENDER_VALUES, 1, "{"},
+    {"client gone in the first key", RENDER_VALUES, 3, "{\"a"},
+    {"client gone before the first value", RENDER_VALUES, 5, "{\"a\":"},
+    {"client gone before a comma", RENDER_VALUES, 6, "{\"a\":1"},
+    {"client gone before the second row", RENDER_VALUES, 7, "{\"a\":1,"},
+    {"client gone before the end", RENDER_VALUES, 12, "{\"a\":1,\"b\":2"},
+    {"client gone in the names", RENDER_CSV, 2, "k,"},
+    {"client gone before the end of a line", RENDER_CSV, 7, "k,v\r\na,1"},
+    {"client gone before the second line", RENDER_CSV, 8, "k,v\r\na,1\r\n"},
+    {"client gone in a record", RENDER_RECORDS, 3, "[{\""},
 };
 
 static void check_departure(void **state) {
     const struct departure *line = *state;
     start_body(line->writes);
-    assert_false(render_all(RENDER_VALUES, "k:a|v#1;k:b|v#2"));
+    assert_false(render_all(line->shape, "k:a|v#1;k:b|v#2"));
     assert_string_equal(body, line->body);
 }
 
@@ -274,7 +346,7 @@ static void check_against_json_c(enum render_shape shape, unsigned seed) {
     struct request request = {0};
     struct render render;
     start_body(UINT_MAX);
-    assert_true(render_begin(&render, &request, shape) && render_row(&render, &row) &&
+    assert_true(render_begin(&render, &request, shape, &row) && render_row(&render, &row) &&
                 render_end(&render));
     assert_string_equal(body, expected);
 }
@@ -291,6 +363,8 @@ int main(void) {
     ADD_CASES(timestamps, check_timestamp);
     ADD_CASES(values, check_values);
     ADD_CASES(objects, check_objects);
+    ADD_CASES(records, check_records);
+    ADD_CASES(csv, check_csv);
     ADD_CASES(departures, check_departure);
     ADD_CASES(sized, check_sized);
     add_case("any text is as json-c writes it", check_random_texts, NULL);
