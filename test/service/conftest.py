@@ -26,11 +26,11 @@ def own_server():
     postgres.close()
 
 
-def make_database(postgres):
+def make_database(postgres, **environment):
     """A database with the contract's example rows, migrated."""
     database = postgres.create_database(next(names))
     database.run_file(ROOT / "test/service/example.sql")
-    migration = database.migrate()
+    migration = database.migrate(**environment)
     assert migration.returncode == 0, migration.stderr
     return database
 

@@ -557,7 +557,8 @@ def end_backend(worker, watcher):
     os.kill(worker, signal.SIGCONT)
 
 
-FORMATS = {"plain": ("1.1", {}), "gzip": ("1.1", {"Accept-Encoding": "gzip"}), "HTTP/1.0": ("1.0", {})}
+FORMATS = {"plain": ("1.1", {}), "gzip": ("1.1", {"Accept-Encoding": "gzip"}), "csv": ("1.1", {"Accept": "text/csv"}),
+           "HTTP/1.0": ("1.0", {})}
 
 
 @pytest.mark.plain_only(reason="measures nginx, which is the same in both builds")

@@ -18,6 +18,7 @@ from target import start_service
 
 REPORTS = [DAILY_USAGE, USER_VISITS]
 PROBES = ["/health_check", "/readiness_check"]
+DOCUMENTS = ["/api/reports/", "/openapi.json"]
 METHODS = {"GET", "HEAD", "OPTIONS"}
 TITLES = {400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
           414: "URI Too Long", 431: "Request Header Fields Too Large", 501: "Not Implemented", 502: "Bad Gateway",
@@ -104,7 +105,7 @@ def test_probes_ignore_query_strings(service, path, query):
     assert (answer.status, answer.body) == (200, b"ok")
 
 
-@pytest.mark.parametrize("path", PROBES + REPORTS + ["/nope", "/api/nope", f"{DAILY_USAGE}?colour=red"])
+@pytest.mark.parametrize("path", PROBES + DOCUMENTS + law.REPORTS + ["/nope", "/api/nope", f"{DAILY_USAGE}?colour=red"])
 def test_head_is_get_without_its_body(service, path):
     request = "%s %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: head\r\nConnection: close\r\n\r\n"
     status, fields, body = exchange(service, (request % ("GET", path)).encode())
@@ -118,7 +119,7 @@ def test_head_is_get_without_its_body(service, path):
     assert head_fields == fields
 
 
-@pytest.mark.parametrize("path", PROBES + REPORTS)
+@pytest.mark.parametrize("path", PROBES + DOCUMENTS + law.REPORTS)
 def test_options(service, path):
     answer = service.request(path, method="OPTIONS")
     assert (answer.status, answer.body) == (204, b"")
@@ -127,7 +128,7 @@ def test_options(service, path):
     assert answer.headers["X-Request-Id"]
 
 
-@pytest.mark.parametrize("path", PROBES + REPORTS)
+@pytest.mark.parametrize("path", PROBES + DOCUMENTS + REPORTS)
 @pytest.mark.parametrize("method", [
     "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW", "PROPFIND", "M-SEARCH", "A" * 33,
 ])
@@ -162,7 +163,7 @@ def test_a_get_may_have_a_body(service):
 
 @pytest.mark.parametrize("path", [
     "/", "/nope", "/health_check/", "/health_checks", "/HEALTH_CHECK", "/problem", "/api", "/api/", "/api/reports",
-    "/api/reports/", "/api/reports/nope", DAILY_USAGE + "/", DAILY_USAGE.upper(), DAILY_USAGE + "%20", "/nginx.conf",
+    "/api/reports//", "/api/reports/nope", "/openapi", "/openapi.json/", "/openapi.yaml", DAILY_USAGE + "/", DAILY_USAGE.upper(), DAILY_USAGE + "%20", "/nginx.conf",
     "/api/" + "x" * 3000, "/api/%C3%A9", "/api/%ff%fe", "/api/%22%5C", "/nope?x=1", "/api/nope?x=%zz", "/run/nginx.pid",
     "/api/reports/daily_usage;x",
 ])
@@ -174,6 +175,8 @@ def test_unknown_paths(service, path, method):
 
 # Query parameters
 
+ALLOWED = {DAILY_USAGE: "from, to, every, format", USER_VISITS: "limit, after, order, format",
+           "/api/reports/": "no parameters", "/openapi.json": "no parameters"}
 NOT_ALLOWED = [
     ("colour=red", "colour"),
     ("colour", "colour"),
@@ -204,12 +207,12 @@ NOT_ALLOWED = [
 
 
 @pytest.mark.parametrize("query, shown", NOT_ALLOWED)
-@pytest.mark.parametrize("path", REPORTS)
+@pytest.mark.parametrize("path", ALLOWED)
 def test_a_parameter_that_is_not_allowed_is_named(service, path, query, shown):
     name = next(names)
     problem = check_problem(fields_of(service.get(f"{path}?{query}", X_Request_Id=name)), 400, name, detail=True)
     assert shown in problem["detail"]
-    assert "allowed here: no parameters" in problem["detail"]
+    assert "allowed here: " + ALLOWED[path] in problem["detail"]
     assert len(problem["detail"]) < 250 and problem["detail"].isprintable()
 
 
@@ -404,7 +407,7 @@ def tag_of(service, path, **headers):
     return tags[-1]
 
 
-@pytest.mark.parametrize("path", REPORTS)
+@pytest.mark.parametrize("path", law.REPORTS + DOCUMENTS)
 def test_a_tag_revalidates(service, path):
     tag = tag_of(service, path)
     assert re.fullmatch(r'"[\x21\x23-\x7e]+"', tag)
@@ -441,7 +444,7 @@ def test_if_none_match(service, written, status):
     assert (answer.body == b"") == (status == 304)
 
 
-@pytest.mark.parametrize("path", REPORTS)
+@pytest.mark.parametrize("path", law.REPORTS + DOCUMENTS)
 def test_a_304_under_head(service, path):
     tag = tag_of(service, path)
     answer = service.request(path, method="HEAD", headers={"If-None-Match": tag})
@@ -528,10 +531,10 @@ def out_of_reach(database):
         yield someone
 
 
-@pytest.mark.parametrize("path", REPORTS)
+@pytest.mark.parametrize("path", law.REPORTS)
 @pytest.mark.parametrize("first", ["GET", "HEAD"])
 def test_an_unchanged_answer_is_sent_without_reading_the_tables(lone_worker, alone, path, first):
-    expected, tag = law.ANSWERS[path](alone), tag_of(lone_worker, path)
+    expected, tag = law.answer(alone, path), tag_of(lone_worker, path)
     alone.execute("SELECT pg_current_xact_id()")  # what is kept so far is of no use from here on
     lone_worker.request(path, method=first)
     with out_of_reach(alone):
@@ -564,12 +567,12 @@ def test_an_unchanged_answer_is_sent_without_reading_the_tables(lone_worker, alo
     "TRUNCATE tokens",
 ])
 def test_a_kept_answer_is_over_with_any_write(lone_worker, alone, change):
-    for path in REPORTS:
-        assert lone_worker.get(path).body == law.ANSWERS[path](alone)
+    for path in law.REPORTS:
+        assert lone_worker.get(path).body == law.answer(alone, path)
     with out_of_reach(alone) as someone:
         someone.execute(f"{change}; COMMIT")
-    for path in REPORTS:
-        assert lone_worker.get(path).body == law.ANSWERS[path](alone)
+    for path in law.REPORTS:
+        assert lone_worker.get(path).body == law.answer(alone, path)
 
 
 def test_a_kept_answer_is_over_with_a_restart(lone_worker, own_server, alone):
@@ -635,7 +638,7 @@ def test_gzip_when_asked_for(service, database, path, accepted, encoding):
     status, fields, body = response.status, response.headers, response.read()
     connection.close()
     assert (status, fields.get("Content-Encoding")) == (200, encoding)
-    assert fields["Vary"] == "Accept-Encoding"
+    assert fields["Vary"] == "Accept, Accept-Encoding"
     assert (gzip.decompress(body) if encoding else body) == law.ANSWERS[path](database)
     assert ("Content-Length" in fields) == (encoding is None)
 

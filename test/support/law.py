@@ -1,10 +1,14 @@
 """What the reports have to answer: the contract's plain queries, the two first ones rendered the way the Flask service
 did it."""
 
+import csv
+import io
 import json
 
 DAILY_USAGE = "/api/reports/daily_usage"
 USER_VISITS = "/api/reports/user_visits"
+REPORTS = ["/api/reports/" + name for name in (
+    "daily_usage", "user_visits", "hourly_usage", "token_redemption", "new_users", "summary")]
 
 DAILY_USAGE_QUERY = """
 SELECT created_at::date AS date, count(*) AS visits
@@ -66,3 +70,108 @@ def user_visits(connection):
 
 
 ANSWERS = {DAILY_USAGE: daily_usage, USER_VISITS: user_visits}
+
+
+# All reports, with parameters. A side without a date is open.
+
+BETWEEN = "BETWEEN coalesce(%(from)s::date, '-infinity') AND coalesce(%(to)s::date, 'infinity')"
+BOTH_PERIODS = "BETWEEN %(from)s::date - (%(to)s::date - %(from)s::date + 1) AND"
+
+QUERIES = {
+    "daily_usage": f"""
+SELECT date_trunc(%(every)s, created_at)::date AS date, count(*) AS visits
+FROM public.tokens WHERE used_at IS NOT NULL AND created_at::date {BETWEEN}
+GROUP BY 1 ORDER BY 1""",
+    "user_visits": USER_VISITS_QUERY,
+    "hourly_usage": f"""
+SELECT extract(isodow FROM created_at)::int AS weekday, extract(hour FROM created_at)::int AS hour, count(*) AS visits
+FROM public.tokens WHERE used_at IS NOT NULL AND created_at::date {BETWEEN}
+GROUP BY 1, 2 ORDER BY 1, 2""",
+    "token_redemption": f"""
+SELECT created_at::date AS date, count(*) AS requested, count(used_at) AS used,
+       count(*) FILTER (WHERE used_at < created_at) AS used_before_request,
+       count(*) FILTER (WHERE used_at >= created_at AND used_at <= created_at + interval '5 minutes')  AS within_5_minutes,
+       count(*) FILTER (WHERE used_at >= created_at AND used_at <= created_at + interval '15 minutes') AS within_15_minutes,
+       count(*) FILTER (WHERE used_at >= created_at AND used_at <= created_at + interval '60 minutes') AS within_60_minutes
+FROM public.tokens WHERE created_at::date {BETWEEN}
+GROUP BY 1 ORDER BY 1""",
+    "new_users": f"""
+SELECT date_trunc(%(every)s, joined_at)::date AS date, count(*) AS joined, count(*) FILTER (WHERE is_active) AS active
+FROM public.users WHERE joined_at::date {BETWEEN}
+GROUP BY 1 ORDER BY 1""",
+    "summary": f"""
+SELECT %(from)s::date AS "from", %(to)s::date AS "to",
+       count(*) FILTER (WHERE cur AND used_at IS NOT NULL) AS visits,
+       count(*) FILTER (WHERE cur) AS requested,
+       count(*) FILTER (WHERE NOT cur AND used_at IS NOT NULL) AS previous_visits,
+       count(*) FILTER (WHERE NOT cur) AS previous_requested,
+       (SELECT count(*) FROM public.users WHERE joined_at::date BETWEEN %(from)s::date AND %(to)s::date) AS new_users,
+       (SELECT count(*) FROM public.users
+         WHERE joined_at::date {BOTH_PERIODS} %(from)s::date - 1) AS previous_new_users
+FROM (SELECT used_at, created_at::date BETWEEN %(from)s::date AND %(to)s::date AS cur FROM public.tokens
+      WHERE created_at::date {BOTH_PERIODS} %(to)s::date) AS both_periods""",
+}
+
+# Without to: the last date that has a token; without from: 29 days before. None of it without tokens.
+PERIOD_QUERY = """
+SELECT coalesce(%(from)s::date, coalesce(%(to)s::date, last_date) - 29)::text, coalesce(%(to)s::date, last_date)::text
+FROM (SELECT max(created_at::date) FILTER (WHERE isfinite(created_at)) AS last_date, count(*) FROM public.tokens) AS t
+WHERE count > 0"""
+
+
+def read_cell(name, text):
+    """A column's text as JSON shows it; timestamps as Python's str() does."""
+    if text is None or name in ("date", "from", "to"):
+        return text
+    if name != "joined_at":
+        return int(text)
+    whole, point, rest = text.partition(".")
+    digits, blank, era = rest.partition(" ")
+    return whole + point + digits.ljust(6, "0") * bool(point) + blank + era
+
+
+def read(database, name, parameters):
+    """A report's columns, and its rows as dicts in their order."""
+    values = {"from": None, "to": None, "every": "day", **parameters}
+    period = database.execute(PERIOD_QUERY, values)
+    if name == "summary" and period:
+        values["from"], values["to"] = period[0]
+    with database.connect() as session:
+        columns, lines = session.execute_as_text(QUERIES[name], values)
+    rows = [{column: read_cell(column, text) for column, text in zip(columns, line)} for line in lines]
+    if name == "summary" and not period:
+        rows = []
+    return columns, page(rows, parameters) if name == "user_visits" else rows
+
+
+def page(users, parameters):
+    """Some of the users of user_visits, in some order."""
+    after = [int(number) for number in parameters.get("after", "").split(",") if number]
+    if parameters.get("order") == "visits":
+        users = sorted(users, key=lambda user: (-user["visits"], user["user_id"]))
+        users = [user for user in users if not after or (-user["visits"], user["user_id"]) > (-after[0], after[1])]
+    else:
+        users = [user for user in users if not after or user["user_id"] > after[0]]
+    return users[:int(parameters["limit"])] if "limit" in parameters else users
+
+
+def render_csv(columns, rows):
+    """RFC 4180: a header, CRLF, quotes where they are needed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows(row.values() for row in rows)
+    return text.getvalue().encode()
+
+
+def answer(database, path, **parameters):
+    """The bytes of any report, with any parameters, in any format."""
+    name, form = path.rsplit("/", 1)[1], parameters.get("format", "json")
+    columns, rows = read(database, name, parameters)
+    if form == "csv":
+        return render_csv(columns, rows)
+    if form == "json" and name == "daily_usage":
+        return jsonify({row["date"]: row["visits"] for row in rows})
+    if form == "json" and name == "user_visits":
+        return jsonify({str(row["user_id"]): {"joined_at": row["joined_at"], "visits": row["visits"]} for row in rows})
+    return jsonify(rows)

@@ -178,6 +178,15 @@ class Connection:
             cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else None
 
+    def execute_as_text(self, sql, parameters):
+        """Runs a query; returns its columns' names, and its rows with values as PostgreSQL writes them."""
+        with self.raw.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM ({sql}) AS q LIMIT 0", parameters)
+            names = [column.name for column in cursor.description]
+            texts = ", ".join(f'"{name}"::text' for name in names)
+            cursor.execute(f"SELECT {texts} FROM ({sql}) AS q", parameters)
+            return names, cursor.fetchall()
+
     def close(self):
         """Ends the connection."""
         self.raw.close()
