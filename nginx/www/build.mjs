@@ -1,0 +1,25 @@
+// Bundles the page into a folder: each file, and beside it the same compressed, which nginx sends as it is.
+import { build } from 'esbuild';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const folder = process.argv[2] ?? join(here, '../../build/www');
+
+await rm(folder, { recursive: true, force: true });
+await build({
+  entryPoints: { app: join(here, 'src/main.ts'), style: join(here, 'style.css') },
+  outdir: folder,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: ['chrome111', 'firefox113', 'safari16.4'],
+  legalComments: 'eof',
+  logLevel: 'warning',
+});
+for (const name of ['index.html', 'icon.svg']) await copyFile(join(here, name), join(folder, name));
+for (const name of await readdir(folder)) {
+  await writeFile(join(folder, `${name}.gz`), gzipSync(await readFile(join(folder, name)), { level: 9 }));
+}

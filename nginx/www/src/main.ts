@@ -1,0 +1,158 @@
+// The page: shows the view that the address bar holds, and keeps it up to date while someone looks.
+import { type Answer, ask, Problem, Query, type Report } from './api';
+import { Controls } from './controls';
+import type { Day, Span } from './dates';
+import { find, make } from './element';
+import * as format from './format';
+import { Hours } from './hours';
+import { Newcomers } from './newcomers';
+import { explain, type Get, type Panel } from './panel';
+import { Redemption } from './redemption';
+import { Summary } from './summary';
+import { Usage } from './usage';
+import { Users } from './users';
+import { type Period, read, resolve, type View, write } from './view';
+
+const PAUSE = 30_000; // between two looks at the data
+const LONGEST_PAUSE = 300_000; // while there is no answer
+
+let view: View = read(location.search);
+let running = new AbortController();
+let timer = 0;
+let failures = 0;
+let lastLook = 0; // when the last one ended
+let updated: Date | null = null; // when the last one that succeeded ended
+
+const users = new Users((after) => write({ ...view, after }));
+const panels: Panel[] = [new Summary(), new Usage(goToSpan), new Hours(), users, new Redemption(), new Newcomers()];
+const drawn = new Map<Panel, string>(); // what a panel shows: its queries and their answers
+const controls = new Controls();
+
+function goToSpan(range: Span): void {
+  go({ ...view, range });
+}
+
+/** Another view, one that the back button leaves. */
+function go(to: View): void {
+  history.pushState(null, '', write(to));
+  view = to;
+  void look();
+}
+
+/** Asks for all that the view needs, draws what changed, and plans the next look. */
+async function look(): Promise<void> {
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  clearTimeout(timer);
+  controls.show(view, null);
+  document.body.classList.add('is-reading');
+  let problem: Problem | null;
+  try {
+    problem = await readAll(signal);
+  } catch (error) {
+    if (signal.aborted) return; // another look took over
+    if (!(error instanceof Problem)) throw error;
+    problem = error;
+  }
+  document.body.classList.remove('is-reading');
+  for (const { frame } of panels) frame.isBusy = false;
+  failures = problem ? failures + 1 : 0;
+  lastLook = Date.now();
+  if (!problem) updated = new Date();
+  report(problem);
+  plan();
+}
+
+/** Returns what went wrong with a part of it; throws what went wrong with all. */
+async function readAll(signal: AbortSignal): Promise<Problem | null> {
+  const { rows } = await ask(new Query('summary'), signal);
+  const newest = rows[0]?.to;
+  document.body.classList.toggle('has-no-data', newest === undefined);
+  find('#newest').textContent = newest ? format.date(newest) : '–';
+  if (!newest) {
+    drawn.clear();
+    return null;
+  }
+  const period = resolve(view, newest, view.range === 'all' ? await findOldest(newest, signal) : newest);
+  controls.show(view, period);
+  const problems = await Promise.all(panels.map((panel) => readPanel(panel, period, signal)));
+  signal.throwIfAborted();
+  const found = problems.flatMap((problem) => problem ?? []);
+  // One sentence is enough where all say the same.
+  const [first] = found;
+  if (first && found.length === panels.length && found.every((problem) => problem.isLike(first))) throw first;
+  panels.forEach((panel, index) => {
+    panel.frame.problem = problems[index] ?? null;
+  });
+  return first ?? null;
+}
+
+async function findOldest(newest: Day, signal: AbortSignal): Promise<Day> {
+  const [tokens, joined] = await Promise.all([
+    ask(new Query('token_redemption'), signal),
+    ask(new Query('new_users'), signal),
+  ]);
+  return [newest, tokens.rows[0]?.date ?? newest, joined.rows[0]?.date ?? newest].reduce((a, b) => (a < b ? a : b));
+}
+
+async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Promise<Problem | null> {
+  const seen: string[] = [JSON.stringify(period)];
+  const get: Get = async <Name extends Report>(query: Query<Name>) => {
+    const answer = await ask(query, signal);
+    seen.push(query.url('records'), answer.text);
+    return answer as Answer<never>;
+  };
+  try {
+    panel.frame.isBusy = true;
+    const draw = await panel.load(get, view, period);
+    signal.throwIfAborted();
+    const now = seen.join('\n');
+    if (drawn.get(panel) !== now) draw();
+    drawn.set(panel, now);
+    panel.frame.isBusy = false;
+    performance.mark(`drawn:${panel.frame.section.id}`);
+    return null;
+  } catch (error) {
+    if (error instanceof Problem) return error;
+    throw error;
+  }
+}
+
+/** Says when the data is from, or why it is no newer. */
+function report(problem: Problem | null): void {
+  const banner = find('#banner');
+  find('#updated').textContent = updated ? format.time(updated) : '–';
+  banner.hidden = !problem;
+  if (!problem) return;
+  const kept = updated ? `You see the data of ${format.time(updated)}.` : 'There is nothing to show yet.';
+  const text = make('p', {}, make('b', {}, updated ? 'Not up to date. ' : 'No data. '), ...explain(problem), ` ${kept}`);
+  const again = make('button', { type: 'button' }, 'Try again');
+  again.addEventListener('click', () => void look());
+  banner.replaceChildren(text, again);
+}
+
+/** The next look: only while the page is seen, and ever later while there is no answer. */
+function plan(): void {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  const pause = Math.min(PAUSE * 2 ** Math.max(failures - 1, 0), LONGEST_PAUSE) * (0.95 + Math.random() / 10);
+  timer = window.setTimeout(() => void look(), Math.max(lastLook + pause - Date.now(), 0));
+}
+
+// Links within the page change the view without loading it anew.
+document.addEventListener('click', (event) => {
+  const anchor = event.target instanceof Element && event.target.closest<HTMLAnchorElement>('a.view[href]');
+  if (!anchor || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(read(new URL(anchor.href).search));
+});
+controls.onChange = go;
+window.addEventListener('popstate', () => {
+  view = read(location.search);
+  void look();
+});
+document.addEventListener('visibilitychange', plan);
+window.addEventListener('online', () => void look());
+
+void look();
