@@ -25,9 +25,9 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: build
-build: ## the two programs, in build/
-	@docker/local/setup build
-	@$(MAKE) --no-print-directory programs
+build: ## the two programs and the page, in build/
+	@docker/local/setup build www
+	@$(MAKE) --no-print-directory programs www
 
 .PHONY: programs
 programs: $(PROGRAMS)
@@ -59,10 +59,25 @@ $(BUILD)/sql.h: $(SQL) Makefile
 	  sed -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' -e '$$s/$$/;/' "$$file"; \
 	done >$@
 
+# The page: bundled from its sources and the packages that package-lock.json pins.
+PAGE := nginx/www
+.PHONY: www
+www: build/www
+
+build/www: $(PAGE)/node_modules $(wildcard $(PAGE)/*.* $(PAGE)/src/*.ts)
+	@echo "bundling $(PAGE)" >&2
+	@cd $(PAGE) && npm run --silent build
+	@touch $@
+
+$(PAGE)/node_modules: $(PAGE)/package-lock.json
+	@echo "installing the packages of $(PAGE)" >&2
+	@cd $(PAGE) && npm ci --loglevel=error --no-progress >/dev/null
+	@touch $@
+
 .PHONY: run
 run: ## the whole service in the foreground, on APP_PORT (5153)
-	@docker/local/setup build run
-	@$(MAKE) --no-print-directory --quiet programs
+	@docker/local/setup build www run
+	@$(MAKE) --no-print-directory --quiet programs www
 	@exec setpriv --pdeathsig TERM docker/local/run
 
 .PHONY: sanitized
@@ -72,13 +87,13 @@ sanitized:
 
 .PHONY: test
 test: ## all tests; the last line is "N passed, N failed"
-	@docker/local/setup build run test $(if $(shell command -v podman),pod)
-	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs
+	@docker/local/setup build www run test $(if $(shell command -v podman),pod)
+	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs www
 	@/usr/bin/python3 -m pytest test
 
 .PHONY: lint
 lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an empty database
-	@docker/local/setup build run test lint
+	@docker/local/setup build www run test lint
 	clang-format --dry-run -Werror $(wildcard fcgi/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch])
 	@$(MAKE) --no-print-directory --quiet programs $(BUILD)/sql.h
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
@@ -87,6 +102,8 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 	  -I$$(pg_config --includedir) 2> >(grep -v 'warnings generated' >&2)
 	shellcheck docker/collect docker/local/* docker/pod/* .ci/run
 	yamllint --strict .
+	@$(MAKE) --no-print-directory --quiet $(PAGE)/node_modules
+	cd $(PAGE) && npm run --silent check
 	docker/local/check-nginx
 	test/support/check_sql.py
 
@@ -112,7 +129,7 @@ pod-down: ## end that pod and remove what it left
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf build
+	rm -rf build $(PAGE)/node_modules
 
 include test/unit.mk test/bench.mk
 
