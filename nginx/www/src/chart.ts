@@ -125,7 +125,7 @@ export class Chart {
     this.host.setAttribute('aria-valuemin', '1');
     this.host.setAttribute('aria-valuemax', String(Math.max(plot.starts.length, 1)));
     this.host.setAttribute('aria-valuenow', String(Math.max(plot.starts.length, 1)));
-    this.host.setAttribute('aria-valuetext', this.describe(plot.starts.length - 1).join(', '));
+    this.host.setAttribute('aria-valuetext', this.describe(plot.starts.length - 1).join('; '));
     this.draw();
   }
 
@@ -265,7 +265,7 @@ export class Chart {
     const at = Math.min(Math.max(index, 0), plot.starts.length - 1);
     drawn.setCursor({ left: drawn.valToPos(at, 'x'), top: 1 });
     this.host.setAttribute('aria-valuenow', String(at + 1));
-    this.host.setAttribute('aria-valuetext', this.describe(at).join(', '));
+    this.host.setAttribute('aria-valuetext', this.describe(at).join('; '));
   }
 
   private onKey(event: KeyboardEvent): void {

@@ -21,8 +21,9 @@ const monthYears = utc({ month: 'long', year: 'numeric' });
 const years = utc({ year: 'numeric' });
 const weekdays = { short: utc({ weekday: 'short' }), long: utc({ weekday: 'long' }) };
 const hours = utc({ hour: 'numeric' });
-const hourRanges = utc({ hour: 'numeric', minute: '2-digit' });
+const clockHours = utc({ timeStyle: 'short' });
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit', second: '2-digit' });
+const dateAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
 const moment = (day: Day) => number(day) * 86_400_000;
 
@@ -39,13 +40,18 @@ export const dayMonth = (day: Day) => dayMonths.format(moment(day));
 export const month = (day: Day) => months.format(moment(day));
 export const year = (day: Day) => years.format(moment(day));
 export const range = (span: Span) => dates.formatRange(moment(span.from), moment(span.to));
-export const time = (moment: Date) => clock.format(moment);
+
+/** A time of today, or with its date. */
+export const time = (moment: Date) =>
+  (moment.toDateString() === new Date().toDateString() ? clock : dateAndClock).format(moment);
 
 /** A weekday by its number: 1 is Monday. 1 January 2024 was one. */
 export const weekday = (isoNumber: number, style: 'short' | 'long') =>
   weekdays[style].format(Date.UTC(2024, 0, isoNumber));
-export const hourRange = (ofDay: number) =>
-  hourRanges.formatRange(Date.UTC(2024, 0, 1, ofDay), Date.UTC(2024, 0, 1, ofDay, 59, 59) + 1000);
+export function hourRange(ofDay: number): string {
+  const [from, to] = [ofDay, ofDay + 1].map((hour) => clockHours.format(Date.UTC(2024, 0, 1, hour)));
+  return `${from}–${to}`;
+}
 
 /** "9" and, where the day has two halves, "AM". */
 export function hour(ofDay: number): { readonly number: string; readonly half: string } {

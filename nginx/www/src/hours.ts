@@ -11,6 +11,20 @@ const HOURS = [...Array(24).keys()];
 export class Hours implements Panel {
   readonly frame = new Frame('hours');
 
+  private readonly line = this.frame.find('.busiest');
+  private busiest = '';
+
+  constructor() {
+    const heat = this.frame.find('.heat');
+    heat.addEventListener('pointerover', (event) => {
+      const cell = event.target instanceof Element && event.target.closest<HTMLElement>('td[title]');
+      this.line.textContent = cell ? cell.title : this.busiest;
+    });
+    heat.addEventListener('pointerleave', () => {
+      this.line.textContent = this.busiest;
+    });
+  }
+
   async load(get: Get, _view: View, { from, to }: Period): Promise<() => void> {
     const query = new Query('hourly_usage', { from, to });
     const { rows } = await get(query);
@@ -25,9 +39,10 @@ export class Hours implements Panel {
     const most = Math.max(0, ...rows.map((row) => row.visits));
     const visits = new Map(rows.map((row) => [row.weekday * 24 + row.hour, row.visits]));
     const busiest = rows.find((row) => row.visits === most);
-    this.frame.find('.busiest').textContent = busiest
+    this.busiest = busiest
       ? `Busiest: ${format.weekday(busiest.weekday, 'long')}, ${format.hourRange(busiest.hour)}`
       : '';
+    this.line.textContent = this.busiest;
     const place = <Cell extends HTMLElement>(cell: Cell, weekday: number, hour: number): Cell => {
       cell.style.setProperty('--weekday', String(weekday));
       cell.style.setProperty('--hour', String(hour + 1));

@@ -16,6 +16,8 @@ import { type Period, read, resolve, type View, write } from './view';
 const PAUSE = 30_000; // between two looks at the data
 const LONGEST_PAUSE = 300_000; // while there is no answer
 
+const TITLE = document.title;
+
 let view: View = read(location.search);
 let running = new AbortController();
 let timer = 0;
@@ -27,6 +29,7 @@ const users = new Users((after) => write({ ...view, after }));
 const panels: Panel[] = [new Summary(), new Usage(goToSpan), new Hours(), users, new Redemption(), new Newcomers()];
 const drawn = new Map<Panel, string>(); // what a panel shows: its queries and their answers
 const controls = new Controls();
+const banner = find('#banner');
 
 function goToSpan(range: Span): void {
   go({ ...view, range });
@@ -54,6 +57,7 @@ async function look(): Promise<void> {
     if (signal.aborted) return; // another look took over
     if (!(error instanceof Problem)) throw error;
     problem = error;
+    for (const { frame } of panels) frame.problem = null; // one sentence is enough
   }
   document.body.classList.remove('is-reading');
   for (const { frame } of panels) frame.isBusy = false;
@@ -79,9 +83,9 @@ async function readAll(signal: AbortSignal): Promise<Problem | null> {
   const problems = await Promise.all(panels.map((panel) => readPanel(panel, period, signal)));
   signal.throwIfAborted();
   const found = problems.flatMap((problem) => problem ?? []);
-  // One sentence is enough where all say the same.
   const [first] = found;
   if (first && found.length === panels.length && found.every((problem) => problem.isLike(first))) throw first;
+  document.title = `${format.range(period)} · ${TITLE}`;
   panels.forEach((panel, index) => {
     panel.frame.problem = problems[index] ?? null;
   });
@@ -121,15 +125,12 @@ async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Pro
 
 /** Says when the data is from, or why it is no newer. */
 function report(problem: Problem | null): void {
-  const banner = find('#banner');
   find('#updated').textContent = updated ? format.time(updated) : '–';
   banner.hidden = !problem;
+  document.body.classList.toggle('has-problem', problem !== null);
   if (!problem) return;
-  const kept = updated ? `You see the data of ${format.time(updated)}.` : 'There is nothing to show yet.';
-  const text = make('p', {}, make('b', {}, updated ? 'Not up to date. ' : 'No data. '), ...explain(problem), ` ${kept}`);
-  const again = make('button', { type: 'button' }, 'Try again');
-  again.addEventListener('click', () => void look());
-  banner.replaceChildren(text, again);
+  const kept = updated ? ` You see the data of ${format.time(updated)}.` : ' There is nothing to show yet.';
+  find('p', banner).replaceChildren(make('b', {}, updated ? 'Not up to date. ' : 'No data. '), ...explain(problem), kept);
 }
 
 /** The next look: only while the page is seen, and ever later while there is no answer. */
@@ -148,6 +149,7 @@ document.addEventListener('click', (event) => {
   go(read(new URL(anchor.href).search));
 });
 controls.onChange = go;
+find('button', banner).addEventListener('click', () => void look());
 window.addEventListener('popstate', () => {
   view = read(location.search);
   void look();

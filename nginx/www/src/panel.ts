@@ -82,5 +82,5 @@ export class Frame {
 /** A problem in words, with what support wants to know. */
 export function explain(problem: Problem): (Node | string)[] {
   const words = `${problem.message}: ${problem.detail}`.replace(/[^.]$/, '$&.');
-  return problem.requestId ? [`${words} Request `, make('code', {}, problem.requestId)] : [words];
+  return problem.requestId ? [`${words} Request `, make('code', {}, problem.requestId), '.'] : [words];
 }

@@ -23,7 +23,9 @@ export class Users implements Panel {
       this.frame.offer(query);
       this.frame.empty = rows.length ? null : view.after ? 'No more users.' : 'No user has asked for a token.';
       this.turn(this.first, view.after ? '' : null);
+      const isAtNext = document.activeElement === this.next;
       this.turn(this.next, after);
+      if (isAtNext && after === null) this.first.focus(); // which would be nowhere else
       this.draw(rows, most.rows[0]?.visits ?? 0);
     };
   }

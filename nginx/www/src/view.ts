@@ -1,9 +1,10 @@
 // What the page shows, as the address bar holds it, and the dates that this means for the data at hand.
-import { add, before, type Day, type Every, length, number, type Span } from './dates';
+import { add, before, type Day, type Every, length, type Span } from './dates';
 
 export const PRESETS = ['7', '30', '90', '365', 'all'] as const;
 export type Preset = (typeof PRESETS)[number];
 const DEFAULT: Preset = '30';
+const MOST_DAYS = 40_000; // that are drawn one by one
 
 export interface View {
   readonly range: Preset | Span;
@@ -55,7 +56,10 @@ export function resolve(view: View, newest: Day, oldest: Day): Period {
   if (typeof view.range !== 'string') span = view.range;
   else if (view.range === 'all') span = { from: oldest, to: newest };
   else span = { from: add(newest, 1 - Number(view.range)), to: newest };
-  const isSound = number(span.from) <= number(span.to);
-  const every = view.every ?? (length(span) > 730 ? 'month' : length(span) > 120 ? 'week' : 'day');
+  const days = length(span);
+  const suited = days > 730 ? 'month' : days > 120 ? 'week' : 'day';
+  // Dates in the addresses that people type may lie millennia apart.
+  const every = days > MOST_DAYS ? suited : (view.every ?? suited);
+  const isSound = days > 0;
   return { ...span, every, before: isSound && view.range !== 'all' ? before(span) : null };
 }
