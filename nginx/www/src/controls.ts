@@ -1,5 +1,5 @@
 // What narrows the view down: ranges, dates, steps, comparison.
-import { type Every, number } from './dates';
+import { type Day, type Every, isDay, number } from './dates';
 import { find } from './element';
 import { type Period, PRESETS, type View, write } from './view';
 
@@ -37,9 +37,14 @@ export class Controls {
     const isTyping = document.activeElement === this.from || document.activeElement === this.to;
     if (!span || (isTyping && this.timer)) return;
     this.compare.disabled = period !== null && period.before === null;
-    if (this.from.value !== span.from) this.from.value = span.from;
-    if (this.to.value !== span.to) this.to.value = span.to;
+    this.fill(this.from, span.from);
+    this.fill(this.to, span.to);
     this.complain('');
+  }
+
+  private fill(input: HTMLInputElement, date: Day): void {
+    const value = isDay(date) ? date : '';
+    if (input.value !== value) input.value = value;
   }
 
   private link(selector: string, view: View, isCurrent: boolean): void {

@@ -20,6 +20,12 @@ function day(days: number): Day {
   return new Date(days * MILLISECONDS).toISOString().slice(0, 10);
 }
 
+/** Whether it is a date of the calendar: 2026-02-30 is none. */
+export function isDay(text: string): boolean {
+  const days = number(text);
+  return !Number.isNaN(days) && day(days) === text;
+}
+
 export function add(date: Day, days: number): Day {
   return day(Math.min(Math.max(number(date) + days, FIRST), LAST));
 }

@@ -55,8 +55,8 @@ async function look(): Promise<void> {
     problem = await readAll(signal);
   } catch (error) {
     if (signal.aborted) return; // another look took over
-    if (!(error instanceof Problem)) throw error;
-    problem = error;
+    if (!(error instanceof Problem)) reportError(error);
+    problem = error instanceof Problem ? error : new Problem('Error in this page', String(error));
     for (const { frame } of panels) frame.problem = null; // one sentence is enough
   }
   document.body.classList.remove('is-reading');
@@ -80,11 +80,15 @@ async function readAll(signal: AbortSignal): Promise<Problem | null> {
   }
   const period = resolve(view, newest, view.range === 'all' ? await findOldest(newest, signal) : newest);
   controls.show(view, period);
-  const problems = await Promise.all(panels.map((panel) => readPanel(panel, period, signal)));
+  // What stands at the top is there first.
+  const problems: (Problem | null)[] = [];
+  for (const some of [panels.slice(0, 2), panels.slice(2)]) {
+    problems.push(...(await Promise.all(some.map((panel) => readPanel(panel, period, signal)))));
+  }
   signal.throwIfAborted();
   const found = problems.flatMap((problem) => problem ?? []);
   const [first] = found;
-  if (first && found.length === panels.length && found.every((problem) => problem.isLike(first))) throw first;
+  if (first && found.length > 1 && found.every((problem) => problem.isLike(first))) throw first;
   document.title = `${format.range(period)} · ${TITLE}`;
   panels.forEach((panel, index) => {
     panel.frame.problem = problems[index] ?? null;

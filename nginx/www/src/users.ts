@@ -17,8 +17,9 @@ export class Users implements Panel {
 
   async load(get: Get, view: View): Promise<() => void> {
     const query = new Query('user_visits', { order: 'visits', limit: LIMIT, after: view.after });
-    const top = view.after ? new Query('user_visits', { order: 'visits', limit: 1 }) : query;
-    const [{ rows, after }, most] = await Promise.all([get(query), get(top)]);
+    // On later pages too a bar is as long as its share of the most.
+    const top = view.after ? get(new Query('user_visits', { order: 'visits', limit: 1 })) : null;
+    const [{ rows, after }, most] = await Promise.all([get(query), top]);
     return () => {
       this.frame.offer(query);
       this.frame.empty = rows.length ? null : view.after ? 'No more users.' : 'No user has asked for a token.';
@@ -26,7 +27,7 @@ export class Users implements Panel {
       const isAtNext = document.activeElement === this.next;
       this.turn(this.next, after);
       if (isAtNext && after === null) this.first.focus(); // which would be nowhere else
-      this.draw(rows, most.rows[0]?.visits ?? 0);
+      this.draw(rows, (most?.rows ?? rows)[0]?.visits ?? 0);
     };
   }
 
