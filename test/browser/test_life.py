@@ -1,0 +1,213 @@
+"""The page over time: new data, no data, a database that goes and comes back, much data."""
+
+import time
+
+import pytest
+from conftest import numbers, records
+from test_use import PANELS, findings
+
+INSERT = """INSERT INTO tokens (user_id, token, created_at, used_at)
+SELECT min(id), '123456', %s, %s FROM users"""
+
+
+def pass_time(reader, seconds):
+    """Lets the page's clock run; what it then asks for is answered by the real service."""
+    reader.page.clock.run_for(seconds * 1000)
+    reader.page.wait_for_timeout(50)
+    return reader.settle()
+
+
+def open_with_clock(read, service, search=""):
+    """A window whose clock the test moves."""
+    reader = read(service)
+    reader.page.clock.install()
+    return reader.open(search)
+
+
+def requests_of(reader):
+    """The reports asked for from now on."""
+    asked = []
+    reader.page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+    return asked
+
+
+def test_new_data_appears_by_itself(server, run, read):
+    service = run(server, "test/service/example.sql")
+    reader = open_with_clock(read, service)
+    before = numbers(reader.text("#summary .visits .value"))[0]
+    service.database.execute(INSERT, ("2024-03-04 13:00", "2024-03-04 13:01"))
+    pass_time(reader, 20)
+    assert numbers(reader.text("#summary .visits .value")) == [before]
+    pass_time(reader, 12)
+    assert numbers(reader.text("#summary .visits .value")) == [before + 1]
+    assert numbers(reader.table("#usage")[-1][1]) == [2]
+    # A new day moves the view along.
+    service.database.execute(INSERT, ("2024-03-09 13:00", "2024-03-09 13:01"))
+    pass_time(reader, 32)
+    assert reader.text("#newest") == "9 Mar 2024"
+    assert reader.period()[1] == "2024-03-09"
+
+
+def test_looking_is_cheap_while_nothing_changes(sample, read):
+    reader = open_with_clock(read, sample)
+    drawn = reader.page.evaluate("document.querySelector('#usage canvas').id = 'drawn'")
+    asked = requests_of(reader)
+    reader.page.locator("#usage .chart").press("Home")
+    unchanged = len(sample.events("access", status=304))
+    pass_time(reader, 32)
+    assert 5 < len(asked) < 12
+    assert len(sample.events("access", status=304)) - unchanged == len(asked)
+    assert reader.page.locator(f"#{drawn}").count() == 1  # nothing was drawn anew
+    assert reader.page.is_visible("#usage .tip")
+
+
+def test_nobody_looks_nobody_asks(sample, read):
+    reader = open_with_clock(read, sample)
+    hide = """(is) => {
+      Object.defineProperty(document, 'hidden', { value: is, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    asked = requests_of(reader)
+    reader.page.evaluate(hide, True)
+    pass_time(reader, 600)
+    assert asked == []
+    reader.page.evaluate(hide, False)
+    pass_time(reader, 1)
+    assert len(asked) > 5
+
+
+def test_a_database_that_goes_and_comes_back(own_server, run, read):
+    service = run(own_server, "sql/coworking/sample.sql")
+    reader = open_with_clock(read, service)
+    figures = {panel: reader.text(f"#{panel}") for panel in PANELS}
+    seen = reader.text("#updated")
+    own_server.stop("immediate")
+    pass_time(reader, 32)
+    banner = reader.text("#banner")
+    assert banner.startswith("Not up to date.") and f"You see the data of {seen}." in banner
+    identity = reader.text("#banner code")
+    assert identity and service.get("/").status == 200
+    for panel in PANELS:
+        assert reader.text(f"#{panel}") == figures[panel]
+    assert findings(reader) == []
+    # Ever less often, while there is no answer.
+    asked = requests_of(reader)
+    for _ in range(40):
+        pass_time(reader, 15)
+    assert 2 <= len(asked) <= 6
+    # A view that was never seen keeps the last one, and says so.
+    reader.click("#range-90")
+    assert reader.text("#summary .visits .value") in figures["summary"]
+    assert "Not up to date." in reader.text("#banner")
+    own_server.start()
+    reader.click("#banner button")
+    assert not reader.page.is_visible("#banner")
+    assert reader.search() == "days=90"
+    [row] = records(service, "summary", from_=reader.period()[0], to=reader.period()[1])
+    assert numbers(reader.text("#summary .visits .value")) == [row["visits"]]
+
+
+def test_a_database_that_comes_later(own_server, run, read):
+    service = run(own_server, "test/service/example.sql")
+    own_server.stop("immediate")
+    reader = open_with_clock(read, service)
+    assert reader.text("#banner").startswith("No data.") and "There is nothing to show yet." in reader.text("#banner")
+    assert reader.text("#updated") == "–"
+    assert findings(reader) == []
+    own_server.start()
+    pass_time(reader, 35)
+    assert not reader.page.is_visible("#banner")
+    assert numbers(reader.text("#summary .visits .value")) == [4]
+
+
+def test_a_refusal_is_told_with_its_request(sample, read):
+    reader = read(sample, "?from=2026-08-31&to=2026-08-01")
+    banner = reader.text("#banner")
+    assert "Bad Request" in banner and "from" in banner
+    assert reader.text("#banner code")
+    reader.click("#range-7")
+    assert not reader.page.is_visible("#banner")
+
+
+def test_one_report_without_an_answer(sample, read):
+    reader = read(sample)
+    reader.page.route("**/hourly_usage?*", lambda route: route.abort())
+    reader.open("")
+    assert "The service cannot be reached" in reader.text("#hours .problem")
+    for panel in PANELS:
+        assert reader.page.is_visible(f"#{panel} .problem") == (panel == "hours")
+    assert findings(reader) == []
+    reader.page.unroute_all()
+    reader.click("#banner button")
+    assert not reader.page.is_visible("#hours .problem") and not reader.page.is_visible("#banner")
+
+
+def test_no_network(sample, read):
+    reader = open_with_clock(read, sample)
+    reader.context.set_offline(True)
+    pass_time(reader, 32)
+    assert "The service cannot be reached" in reader.text("#banner")
+    reader.context.set_offline(False)
+    pass_time(reader, 1)
+    assert not reader.page.is_visible("#banner")
+
+
+def test_an_empty_database_fills(server, run, read):
+    service = run(server)
+    reader = open_with_clock(read, service)
+    assert "No tokens yet." in reader.text("main")
+    assert not reader.page.is_visible("#usage") and not reader.page.is_visible(".controls")
+    assert findings(reader) == []
+    service.database.execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('A', 'B', '2025-05-01')")
+    service.database.execute(INSERT, ("2025-05-05 13:00", "2025-05-05 13:01"))
+    pass_time(reader, 32)
+    assert "No tokens yet." not in reader.text("main")
+    assert numbers(reader.text("#summary .visits .value")) == [1]
+    service.database.clear()
+    pass_time(reader, 32)
+    assert "No tokens yet." in reader.text("main")
+
+
+@pytest.mark.parametrize("view", ["?from=0001-01-01&to=9999-12-31", "?from=0001-01-01&to=9999-12-31&every=day",
+                                  "?from=1900-01-01&to=2026-08-30&every=week", "?from=2026-08-30&to=2026-08-30",
+                                  "?days=nonsense&every=&compare=&after=", "?from=2026-02-30&to=2026-03-01", "?from=&to=",
+                                  "?from=%3Cb%3E&to=%22", "?after=nonsense", "?days=7&days=90", "?%ff"])
+def test_addresses_that_nobody_meant(sample, read, view):
+    reader = read(sample, view)
+    assert reader.page.is_visible("#usage")
+    reader.click("#range-30")
+    assert numbers(reader.text("#summary .visits .value"))[0] > 0
+
+
+def test_the_first_chart_stands_within_a_second(sample, read, capsys):
+    seconds = []
+    for _ in range(5):
+        reader = read(sample, "")  # a new context: nothing is in its cache
+        seconds.append(reader.page.evaluate("performance.getEntriesByName('drawn:usage')[0].startTime") / 1000)
+    with capsys.disabled():
+        print(f"\n  first chart after {', '.join(f'{value:.2f}' for value in sorted(seconds))} s")
+    assert min(seconds) < 1  # the others tell what else this machine does
+
+
+def test_a_hundred_thousand_users(server, run, read, capsys):
+    service = run(server)
+    service.database.execute("""
+      INSERT INTO users (first_name, last_name, joined_at)
+      SELECT 'A', 'B', timestamp '2023-01-01' + n * interval '15 minutes' FROM generate_series(1, 100000) AS n;
+      INSERT INTO tokens (user_id, token, created_at, used_at)
+      SELECT 1 + n * 7919::bigint %% 100000, '123456', created_at, created_at + n %% 90 * interval '1 minute'
+        FROM generate_series(1, 300000) AS n, LATERAL (SELECT timestamp '2023-01-01' + n * interval '5 minutes') AS t (created_at);
+      ANALYZE users, tokens""".replace("%%", "%"))
+    started = time.monotonic()
+    reader = read(service, "?days=all")
+    taken = time.monotonic() - started
+    assert numbers(reader.text("#newcomers .joined")) == [100000]
+    assert numbers(reader.text("#summary .visits .value")) == [300000]
+    users = []
+    for _ in range(3):
+        users += reader.page.eval_on_selector_all("#users tbody th", "cells => cells.map(cell => Number(cell.textContent))")
+        reader.click("#users .next")
+    expected = service.database.execute("SELECT user_id FROM tokens GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 30")
+    assert users == [user for user, in expected]
+    with capsys.disabled():
+        print(f"\n  all of 100,000 users and 300,000 tokens: {taken:.2f} s")
