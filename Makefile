@@ -88,8 +88,15 @@ sanitized:
 .PHONY: test
 test: ## all tests; the last line is "N passed, N failed"
 	@docker/local/setup build www run test $(if $(shell command -v podman),pod)
+	@docker/local/setup browser || echo "no Chromium: the page's tests are skipped" >&2
 	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs www
 	@/usr/bin/python3 -m pytest test
+
+.PHONY: screenshots
+screenshots: ## the pictures of the page that README shows
+	@docker/local/setup build www run test browser
+	@$(MAKE) --no-print-directory --quiet programs www
+	@/usr/bin/python3 -m pytest test/browser/take_screenshots.py
 
 .PHONY: lint
 lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an empty database
