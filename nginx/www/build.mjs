@@ -8,6 +8,10 @@ import { gzipSync } from 'node:zlib';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = process.argv[2] ?? join(here, '../../build/www');
 
+// The licence of what is bundled has to come along.
+const licence = await readFile(join(here, 'node_modules/uplot/LICENSE'), 'utf8');
+const notice = `/* Contains uPlot. ${licence.trim()} */`;
+
 await rm(folder, { recursive: true, force: true });
 await build({
   entryPoints: { app: join(here, 'src/main.ts'), style: join(here, 'style.css') },
@@ -16,7 +20,7 @@ await build({
   minify: true,
   format: 'esm',
   target: ['chrome111', 'firefox113', 'safari16.4'],
-  legalComments: 'eof',
+  banner: { js: notice, css: notice },
   logLevel: 'warning',
 });
 for (const name of ['index.html', 'icon.svg']) await copyFile(join(here, name), join(folder, name));

@@ -117,7 +117,8 @@ def numbers(text):
 
 def records(service, report, **parameters):
     """A report's rows; from_ stands for from."""
-    query = urllib.parse.urlencode({**{name.rstrip("_"): value for name, value in parameters.items()}, "format": "records"})
+    named = {name.rstrip("_"): value for name, value in parameters.items()}
+    query = urllib.parse.urlencode({**named, "format": "records"})
     answer = service.get(f"/api/reports/{report}?{query}")
     assert answer.status == 200, answer.body
     return answer.json()
@@ -211,7 +212,8 @@ HEIGHTS = """([selector, variable]) => {
     const x = Math.round((over.offsetLeft + over.offsetWidth * (index + 0.5) / count) * scale);
     for (let y = 0; y < height; y++) {
       const at = 4 * (y * canvas.width + x);
-      if ([0, 1, 2].every((part) => Math.abs(data[at + part] - wanted[part]) < 6) && data[at + 3] > 250) return height - y;
+      const isWanted = [0, 1, 2].every((part) => Math.abs(data[at + part] - wanted[part]) < 6);
+      if (isWanted && data[at + 3] > 250) return height - y;
     }
     return 0;
   });

@@ -23,6 +23,7 @@ const GAP = 64; // pixels from one date on the axis to the next
 const EDGE = 20; // pixels from a date to the end of the axis
 const THINNEST = { plain: 5, marked: 16 }; // pixels that a bar and the space to the next want, else an area is drawn
 
+const STEPS = [...Array(13).keys()].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power)); // from line to line
 const WIDTH = 0.72; // of a bar, where the space to the next is 1
 
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -177,7 +178,7 @@ export class Chart {
             gap: 8,
             grid: { stroke: () => color('--line'), width: 1 },
             ticks: { show: false },
-            incrs: [1, 2, 5].flatMap((n) => [...Array(13).keys()].map((e) => n * 10 ** e)).sort((a, b) => a - b),
+            incrs: STEPS,
             space: 42,
             values: (_, splits) => splits.map((value) => format.compact(value)),
           },
@@ -229,8 +230,10 @@ export class Chart {
     const note = plot.note?.(at);
     tip.replaceChildren(
       make('b', {}, format.step(start, plot.every, plot.period)),
-      ...plot.series.map(({ label, values, color: name }) =>
-        make('span', {}, make('i', { class: `key ${name.slice(2)}` }), `${label} `, make('b', {}, format.count(values[at] ?? 0)))),
+      ...plot.series.map(({ label, values, color: name }) => {
+        const value = make('b', {}, format.count(values[at] ?? 0));
+        return make('span', {}, make('i', { class: `key ${name.slice(2)}` }), `${label} `, value);
+      }),
       ...(note ? [make('span', { class: 'muted' }, note)] : []),
     );
     // Beside the cursor, on the side where there is room.

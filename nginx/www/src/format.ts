@@ -64,6 +64,7 @@ export function hour(ofDay: number): { readonly number: string; readonly half: s
 export function step(start: Day, every: Every, period: Span): string {
   const part = within(start, every, period);
   if (part.from === part.to) return weekdayDate(part.from);
-  const isWhole = every === 'month' && part.from === start && within(start, every, { from: start, to: '9999-12-31' }).to === part.to;
-  return isWhole ? monthYears.format(moment(start)) : range(part);
+  const whole = within(start, every, { from: start, to: '9999-12-31' });
+  const isWholeMonth = every === 'month' && part.from === whole.from && part.to === whole.to;
+  return isWholeMonth ? monthYears.format(moment(start)) : range(part);
 }

@@ -53,8 +53,8 @@ export class Hours implements Panel {
         make('tr', { role: 'row' }, place(make('td', { role: 'cell' }), 0, -1),
           ...HOURS.map((hour) => {
             const { number, half } = format.hour(hour);
-            const name = make('th', { role: 'columnheader', scope: 'col' }, number, ...(half ? [make('small', {}, half)] : []));
-            return place(name, 0, hour);
+            const below = half ? [make('small', {}, half)] : [];
+            return place(make('th', { role: 'columnheader', scope: 'col' }, number, ...below), 0, hour);
           }))),
       make('tbody', { role: 'rowgroup' },
         ...WEEKDAYS.map((weekday) => make('tr', { role: 'row' },

@@ -134,7 +134,8 @@ function report(problem: Problem | null): void {
   document.body.classList.toggle('has-problem', problem !== null);
   if (!problem) return;
   const kept = updated ? ` You see the data of ${format.time(updated)}.` : ' There is nothing to show yet.';
-  find('p', banner).replaceChildren(make('b', {}, updated ? 'Not up to date. ' : 'No data. '), ...explain(problem), kept);
+  const headline = make('b', {}, updated ? 'Not up to date. ' : 'No data. ');
+  find('p', banner).replaceChildren(headline, ...explain(problem), kept);
 }
 
 /** The next look: only while the page is seen, and ever later while there is no answer. */

@@ -39,6 +39,8 @@ export class Summary implements Panel {
       );
     }
     this.frame.find('.compared').textContent =
-      isCompared && past ? `Compared with the period before, ${format.range(past)}` : 'All there is: nothing to compare it with';
+      isCompared && past
+        ? `Compared with the period before, ${format.range(past)}`
+        : 'All there is: nothing to compare it with';
   }
 }

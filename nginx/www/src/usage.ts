@@ -6,8 +6,10 @@ import * as format from './format';
 import { Frame, type Get, type Panel } from './panel';
 import type { Period, View } from './view';
 
+type Row = Rows['daily_usage'];
+
 /** Puts each day of the period before where it stands in this one, so that both have as many days in each step. */
-function align(rows: readonly Rows['daily_usage'][], period: Period, starts: readonly Day[]): number[] {
+function align(rows: readonly Row[], period: Period, starts: readonly Day[]): number[] {
   const sums = new Map<Day, number>();
   for (const { date, visits } of rows) {
     const start = floor(add(date, length(period)), period.every);
@@ -41,12 +43,12 @@ export class Usage implements Panel {
       const extra = this.frame.find<HTMLAnchorElement>('a.csv-before');
       extra.hidden = !past;
       if (past) extra.href = past.url('csv');
-      for (const key of this.frame.section.querySelectorAll<HTMLElement>('.legend, .total')) key.hidden = !past;
+      this.frame.find('.legend').hidden = !past;
       this.draw(now.rows, then?.rows ?? null, period);
     };
   }
 
-  private draw(rows: readonly Rows['daily_usage'][], past: readonly Rows['daily_usage'][] | null, period: Period): void {
+  private draw(rows: readonly Row[], past: readonly Row[] | null, period: Period): void {
     const { every, before } = period;
     const starts = steps(period, every);
     const visits = new Map(rows.map((row) => [row.date, row.visits]));
