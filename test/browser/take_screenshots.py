@@ -4,7 +4,7 @@ import datetime
 import subprocess
 
 import pytest
-from conftest import ROOT
+from postgres import ROOT
 
 FOLDER = ROOT / "nginx/www/screenshots"
 MOST_BYTES = 150_000

@@ -3,8 +3,7 @@
 import time
 
 import pytest
-from conftest import numbers, records
-from test_use import PANELS, findings
+from reader import PANELS, numbers, records
 
 INSERT = """INSERT INTO tokens (user_id, token, created_at, used_at)
 SELECT min(id), '123456', %s, %s FROM users"""
@@ -89,7 +88,7 @@ def test_a_database_that_goes_and_comes_back(own_server, run, read):
     assert identity and service.get("/").status == 200
     for panel in PANELS:
         assert reader.text(f"#{panel}") == figures[panel]
-    assert findings(reader) == []
+    assert reader.axe_findings() == []
     # Ever less often, while there is no answer.
     asked = requests_of(reader)
     for _ in range(40):
@@ -113,7 +112,7 @@ def test_a_database_that_comes_later(own_server, run, read):
     reader = open_with_clock(read, service)
     assert reader.text("#banner").startswith("No data.") and "There is nothing to show yet." in reader.text("#banner")
     assert reader.text("#updated") == "–"
-    assert findings(reader) == []
+    assert reader.axe_findings() == []
     own_server.start()
     pass_time(reader, 35)
     assert not reader.page.is_visible("#banner")
@@ -136,7 +135,7 @@ def test_one_report_without_an_answer(sample, read):
     assert "The service cannot be reached" in reader.text("#hours .problem")
     for panel in PANELS:
         assert reader.page.is_visible(f"#{panel} .problem") == (panel == "hours")
-    assert findings(reader) == []
+    assert reader.axe_findings() == []
     reader.page.unroute_all()
     reader.click("#banner button")
     assert not reader.page.is_visible("#hours .problem") and not reader.page.is_visible("#banner")
@@ -157,7 +156,7 @@ def test_an_empty_database_fills(server, run, read):
     reader = open_with_clock(read, service)
     assert "No tokens yet." in reader.text("main")
     assert not reader.page.is_visible("#usage") and not reader.page.is_visible(".controls")
-    assert findings(reader) == []
+    assert reader.axe_findings() == []
     service.database.execute("INSERT INTO users (first_name, last_name, joined_at) VALUES ('A', 'B', '2025-05-01')")
     service.database.execute(INSERT, ("2025-05-05 13:00", "2025-05-05 13:01"))
     pass_time(reader, 32)

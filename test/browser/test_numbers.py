@@ -3,7 +3,7 @@
 import datetime
 
 import pytest
-from conftest import numbers, records
+from reader import numbers, records
 
 VIEWS = ["?days=30", "?days=7", "?days=90", "?days=365", "?days=all", "?days=90&every=week", "?days=365&every=month",
          "?days=7&every=month", "?days=90&every=day&compare=no", "?from=2026-02-28&to=2026-07-01&compare=no",

@@ -6,12 +6,9 @@ import io
 import urllib.parse
 
 import pytest
-from conftest import numbers, records
-from postgres import ROOT
+from reader import PANELS, numbers, records
 
-AXE = ROOT / "nginx/www/node_modules/axe-core/axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
-PANELS = ["summary", "usage", "hours", "users", "redemption", "newcomers"]
 
 
 def type_date(reader, selector, date):
@@ -168,14 +165,6 @@ def test_the_period_before_can_be_taken_away_too(sample, read):
 # Everyone's page
 
 
-def findings(reader):
-    """What axe finds wrong with the page as it stands."""
-    reader.page.evaluate(AXE.read_text())
-    found = reader.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    assert found["testEngine"]["name"] == "axe-core"
-    return [(rule["id"], [node["html"][:100] for node in rule["nodes"]]) for rule in found["violations"]]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("view", ["", "?days=365&every=day&after=20,12", "?from=2020-01-01&to=2020-01-31",
@@ -188,13 +177,13 @@ def test_axe_finds_nothing(sample, read, scheme, size, view):
     if reader.page.locator("#usage .chart canvas").count() and reader.page.locator("#usage .chart").is_visible():
         reader.page.locator("#usage .chart").press("Home")
     reader.page.wait_for_timeout(300)
-    assert findings(reader) == []
+    assert reader.axe_findings() == []
 
 
 def test_axe_finds_what_is_wrong(sample, read):
     reader = read(sample, "")
     reader.page.evaluate("document.querySelector('#from').removeAttribute('aria-label')")
-    assert "label" in [rule for rule, _ in findings(reader)]
+    assert "label" in [rule for rule, _ in reader.axe_findings()]
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
