@@ -92,10 +92,12 @@ static bool write_keyed(const struct render *render, const struct row *row) {
 /* A text that a spreadsheet would run as a formula is made one that it shows, by an apostrophe
  * (OWASP, "CSV Injection"). */
 static bool write_csv_text(const struct render *render, const char *text, size_t length) {
-    bool is_formula = length > 0 && memchr("=+-@\t\r", text[0], 6);
+    static const char formula_starts[] = {'=', '+', '-', '@', '\t', '\r'};
+    static const char quoted[] = {',', '"', '\r', '\n'};
+    bool is_formula = length > 0 && memchr(formula_starts, text[0], sizeof formula_starts);
     bool is_plain = length > 0 && !is_formula;
     for (size_t i = 0; i < length && is_plain; i++)
-        is_plain = !memchr(",\"\r\n", text[i], 4);
+        is_plain = !memchr(quoted, text[i], sizeof quoted);
     if (is_plain)
         return write_text(render, text, length);
     bool sent = write_text(render, is_formula ? "\"'" : "\"", is_formula ? 2 : 1);

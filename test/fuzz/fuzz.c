@@ -184,7 +184,7 @@ static void check_csv(const char *text, size_t length) {
         require(quoted || !strchr("\",\r\n", *byte));
     }
     require(quotes % 2 == 0 && (!quoted || (quotes >= 2 && end[-1] == '"')));
-    require(!memchr("=+-@\t\r", line[quoted], 6));
+    require(line[quoted] == '\0' || !strchr("=+-@\t\r", line[quoted]));
     free(body);
 }
 
