@@ -64,6 +64,10 @@ def check_summary(service, reader, period):
             percent = 100 * (now - then) / then if then else None
             assert word == "New" if percent is None else float(word.rstrip("%")) == pytest.approx(percent, abs=0.051)
             assert change.endswith(f" from {then:,}")
+    if "days=all" not in reader.search():
+        oldest = records(service, "daily_usage")[0]["date"]
+        is_young = row["previous_visits"] > 0 and oldest > str(period.first - period.length)
+        assert reader.text("#summary .compared").endswith(", when the first visits were") == is_young
 
 
 def check_visits(service, reader, period):

@@ -11,16 +11,18 @@ export class Summary implements Panel {
 
   async load(get: Get, _view: View, { from, to, before: past }: Period): Promise<() => void> {
     const query = new Query('summary', { from, to });
-    const { rows } = await get(query);
+    const earlier = past && get(new Query('daily_usage', { to: past.from, every: 'month' }));
+    const [{ rows }, older] = await Promise.all([get(query), earlier]);
     return () => {
       this.frame.offer(query);
       this.frame.empty = null;
       const [row] = rows;
-      if (row) this.draw(row, past !== null);
+      if (row) this.draw(row, past !== null, older?.rows.length === 0 && row.previous_visits > 0);
     };
   }
 
-  private draw(row: Rows['summary'], isCompared: boolean): void {
+  /** A period before that began without visits explains a growth beyond belief: `isYoung`. */
+  private draw(row: Rows['summary'], isCompared: boolean, isYoung: boolean): void {
     const past = before(row);
     const figures = [
       ['visits', row.visits, row.previous_visits],
@@ -40,7 +42,7 @@ export class Summary implements Panel {
     }
     this.frame.find('.compared').textContent =
       isCompared && past
-        ? `Compared with the period before, ${format.range(past)}`
+        ? `Compared with the period before, ${format.range(past)}${isYoung ? ', when the first visits were' : ''}`
         : 'All there is: nothing to compare it with';
   }
 }
