@@ -110,10 +110,8 @@ export class Chart {
     private readonly height: number,
     private readonly select: ((span: Span) => void) | null = null,
   ) {
-    let width = 0;
     new ResizeObserver(() => {
-      if (width !== host.clientWidth) this.draw();
-      width = host.clientWidth;
+      if (this.drawn?.width !== host.clientWidth) this.draw(); // what is drawn already may be seen late
     }).observe(host);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
     host.addEventListener('keydown', (event) => this.onKey(event));
