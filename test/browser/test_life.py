@@ -60,6 +60,23 @@ def test_looking_is_cheap_while_nothing_changes(sample, read):
     assert reader.page.is_visible("#usage .tip")
 
 
+def test_answers_in_another_order_draw_nothing_anew(sample, read):
+    def delay(part):
+        reader.page.unroute_all()
+        reader.page.route(f"**/daily_usage?*{part}", lambda route: (time.sleep(0.3), route.continue_()))
+
+    reader = read(sample)
+    reader.page.clock.install()
+    delay("every=day&format=records")
+    reader.open()
+    drawn = reader.page.evaluate("document.querySelector('#usage canvas').id = 'drawn'")
+    delay("to=2026-07-31&format=records")
+    asked = requests_of(reader)
+    pass_time(reader, 32)
+    assert len([url for url in asked if "/daily_usage" in url]) > 1
+    assert reader.page.locator(f"#{drawn}").count() == 1
+
+
 def test_nobody_looks_nobody_asks(sample, read):
     reader = open_with_clock(read, sample)
     hide = """(is) => {

@@ -107,8 +107,9 @@ async function findOldest(newest: Day, signal: AbortSignal): Promise<Day> {
 async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Promise<Problem | null> {
   const seen: string[] = [JSON.stringify(period)];
   const get: Get = async <Name extends Report>(query: Query<Name>) => {
+    const place = seen.push('') - 1; // in the order of the questions: the answers come in any
     const answer = await ask(query, signal);
-    seen.push(query.url('records'), answer.text);
+    seen[place] = `${query.url('records')} ${answer.text}`;
     return answer as Answer<never>;
   };
   try {
