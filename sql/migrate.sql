@@ -39,7 +39,7 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 \if :has_migrations
   SELECT coalesce(
            (SELECT (SELECT bool_and(is_granted OR NOT is_there) FROM analytics.columns_read())
-                   AND (SELECT count(*) >= 13
+                   AND (SELECT count(*) >= 15
                                AND bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE')
                                             AND has_schema_privilege(r.oid, n.oid, 'USAGE'))
                           FROM pg_proc AS p

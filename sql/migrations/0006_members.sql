@@ -1,5 +1,5 @@
 -- What further reports read of users. That grows with users, not with tokens, and needs no rollup.
--- Two functions, so that only what shows is_active needs that column.
+-- Only what shows is_active needs that column.
 CREATE OR REPLACE FUNCTION analytics.members()
 RETURNS TABLE (user_id bigint, joined_at timestamp)
 LANGUAGE sql STABLE
@@ -10,6 +10,18 @@ $body$;
 
 COMMENT ON FUNCTION analytics.members() IS 'Users, and when they joined';
 
+-- One of them: the comparison is with the column as it is, so that its index is used.
+CREATE OR REPLACE FUNCTION analytics.member(user_id bigint)
+RETURNS TABLE (joined_at timestamp)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT u.joined_at::timestamp
+    FROM public.users AS u
+   WHERE u.id = member.user_id
+$body$;
+
+COMMENT ON FUNCTION analytics.member(bigint) IS 'When a user joined';
+
 CREATE OR REPLACE FUNCTION analytics.member_states()
 RETURNS TABLE (joined_at timestamp, is_active boolean)
 LANGUAGE sql STABLE
@@ -19,5 +31,18 @@ AS $body$
 $body$;
 
 COMMENT ON FUNCTION analytics.member_states() IS 'When users joined, and whether they are active';
+
+-- Both sides of the join begin behind that user, so that a page costs what it shows.
+CREATE OR REPLACE FUNCTION analytics.user_visits_after(after bigint)
+RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT t.user_id, u.joined_at::timestamp, t.tokens
+    FROM analytics.user_tokens() AS t
+    LEFT JOIN public.users AS u ON u.id = t.user_id AND u.id > user_visits_after.after
+   WHERE t.user_id > user_visits_after.after
+$body$;
+
+COMMENT ON FUNCTION analytics.user_visits_after(bigint) IS 'Tokens per user, used or not, of users with a higher id';
 
 \ir 0003_rights.sql

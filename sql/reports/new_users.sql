@@ -1,8 +1,10 @@
 -- Users per date of joining. $1, $2: first and last date, or NULL; $3: day, week or month.
-SELECT date_trunc($3, m.joined_at)::date AS date,
-       count(*) AS joined,
-       count(*) FILTER (WHERE m.is_active) AS active
-  FROM analytics.member_states() AS m
- WHERE m.joined_at::date BETWEEN coalesce($1::date, '-infinity') AND coalesce($2::date, 'infinity')
+SELECT CASE $3 WHEN 'day' THEN d.date ELSE date_trunc($3, d.date::timestamp)::date END AS date,
+       sum(d.joined::integer) AS joined,
+       sum(d.active::integer) AS active
+  FROM (SELECT m.joined_at::date AS date, count(*) AS joined, count(*) FILTER (WHERE m.is_active) AS active
+          FROM analytics.member_states() AS m
+         GROUP BY 1) AS d -- days first: they are fewer
+ WHERE d.date BETWEEN coalesce($1::date, '-infinity') AND coalesce($2::date, 'infinity')
  GROUP BY 1
  ORDER BY 1

@@ -54,7 +54,7 @@ REQUESTS = {
     "token_redemption": PERIODS,
     "new_users": [{**period, **step} for period in PERIODS for step in STEPS],
     # The plain query fails where the days before the period would begin before PostgreSQL's first.
-    "summary": [period for period in PERIODS if (period.get("from", "2")[0], period.get("to", "9")[0]) != ("0", "9")],
+    "summary": [period for period in PERIODS if period.get("to", "9")[0] != "9" or period.get("from", "9")[0] == "9"],
 }
 REQUESTS_MAX = 60  # of a report, chosen at random; the first few always
 
