@@ -57,13 +57,13 @@ static const struct accepted accepted[] = {
     {"last choice", "format=csv", "format=csv"},
 };
 
-static void list_values(const struct params *params, const struct param_rule *rules, char *out,
+static void list_values(const struct params *params, const struct param_rule *taken, char *out,
                         size_t size) {
     *out = '\0';
-    for (size_t i = 0; rules[i].name; i++) {
+    for (size_t i = 0; taken[i].name; i++) {
         size_t length = strlen(out);
         if (params->values[i])
-            (void)snprintf(out + length, size - length, "%s%s=%s", length ? "|" : "", rules[i].name,
+            (void)snprintf(out + length, size - length, "%s%s=%s", length ? "|" : "", taken[i].name,
                            params->values[i]);
     }
 }
