@@ -105,7 +105,7 @@ def test_the_same_sources_make_the_same_layers(network, entries):
     again = f"{network.image}-again"
     version = network.image.rsplit(":", 1)[1]
     podman("build", "-q", "--no-cache", "-f", ROOT / "docker/Dockerfile", "-t", again,
-           "--build-arg", f"VERSION={version}", ROOT)
+           "--secret", f"id=certificates,src={ROOT}/build/certificates.pem", "--build-arg", f"VERSION={version}", ROOT)
     try:
         twin = read(layers_of(again))
     finally:

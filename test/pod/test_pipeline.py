@@ -140,7 +140,7 @@ def build(registry, source, tmp_path, network):
         runner.write_text(as_script(phases, heedless))
         done = subprocess.run(["sh", runner], cwd=source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=900, check=False, env={
-            "PATH": f"{stand_ins}:{os.environ['PATH']}", "HOME": str(tmp_path), "REGISTRY": registry.address,
+            "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", "/dev/null"), "PATH": f"{stand_ins}:{os.environ['PATH']}", "HOME": str(tmp_path), "REGISTRY": registry.address,
             "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), "FEW_TESTS": "-k byte_identical",
             "AWS_ACCOUNT_ID": ACCOUNT, "AWS_DEFAULT_REGION": REGION, "IMAGE_REPO_NAME": REPOSITORY,
             "CODEBUILD_BUILD_NUMBER": str(number), "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
