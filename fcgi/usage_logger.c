@@ -31,7 +31,8 @@ static const char help[] =
     "daily usage, keeps the rollups, prints one JSON line, and exits: 0 when all went well, else\n"
     "1.\n";
 
-static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage, 0};
+static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage, 3};
+static const char *const usage_values[] = {NULL, NULL, "day"}; /* all days, one by one */
 static const struct db_query has_rollups_query = {"has_rollups", sql_logger_has_rollups, 0};
 static const struct db_query fold_query = {"fold", sql_logger_fold, 0};
 static const struct db_query start_query = {"start_inspection", sql_logger_start_inspection, 0};
@@ -91,7 +92,7 @@ static struct outcome read_usage(struct db *db, struct usage *usage) {
     const struct row *row = NULL;
     double started = milliseconds_now();
     int64_t deadline = deadline_in(DATABASE_LIMIT_MS);
-    enum status status = db_start(db, &usage_query, NULL, deadline);
+    enum status status = db_start(db, &usage_query, usage_values, deadline);
     while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
         add_day(usage, row);
     db_end(db);
