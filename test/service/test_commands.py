@@ -591,6 +591,30 @@ def test_the_logger_on_empty_tables(programs, service, server):
     assert (status, errors, line["daily_usage"], line["total_visits"]) == (0, "", {}, 0)
 
 
+def test_the_logger_keeps_the_rollups(programs, service, server):
+    database = server.create_database(next(names))
+    database.run_file(ROOT / "test/service/example.sql")
+    assert database.migrate().returncode == 0
+    insert = "INSERT INTO tokens (user_id, token) VALUES (3, 'x')"
+    for statement, expected in [
+        ("SELECT 1", {"rollups": "on", "folded": 0, "drift": 0}),
+        (f"{insert}; {insert}", {"rollups": "on", "folded": 2}),
+        ("SELECT 1", {"rollups": "on", "folded": 0}),
+        (f"TRUNCATE tokens; {insert}", {"rollups": "rebuilt", "folded": 1, "drift": 0}),
+        ("SELECT 1", {"rollups": "on", "folded": 0}),
+        (f"SET session_replication_role = replica; {insert}", {"rollups": "on", "folded": 0}),
+        ("UPDATE analytics.inspections SET started_at = started_at - interval '1 day'",
+         {"rollups": "rebuilt", "folded": 0, "drift": 2}),
+        ("DROP TRIGGER analytics_insert ON tokens", {"rollups": "set aside", "folded": 0}),
+    ]:
+        database.execute(statement)
+        status, line, _, _ = usage_logger(programs, database, service.port)
+        assert (status, {name: line[name] for name in ("rollups", "folded", "drift") if name in line}) == (0, expected)
+    assert database.migrate(ROLLUPS="off").returncode == 0
+    _, line, _, _ = usage_logger(programs, database, service.port)
+    assert (line["rollups"], line["folded"]) == ("off", 0)
+
+
 @pytest.mark.parametrize("failing, variables, words", [
     ({"health", "readiness"}, {"APP_PORT": "1"}, "listens"),
     ({"database"}, {"DB_PORT": "1"}, "refused"),
