@@ -64,15 +64,16 @@ PAGE := nginx/www
 .PHONY: www
 www: build/www
 
-build/www: $(PAGE)/node_modules $(wildcard $(PAGE)/*.* $(PAGE)/src/*.ts)
+build/www: $(PAGE)/node_modules/.installed $(wildcard $(PAGE)/*.* $(PAGE)/src/*.ts)
 	@echo "bundling $(PAGE)" >&2
 	@cd $(PAGE) && npm run --silent build
 	@touch $@
 
-$(PAGE)/node_modules: $(PAGE)/package-lock.json
-	@echo "installing the packages of $(PAGE)" >&2
-	@cd $(PAGE) && npm ci --loglevel=error --no-progress >/dev/null
-	@touch $@
+# By what the file says, not by when it was written: a copy of the sources installs nothing anew.
+$(PAGE)/node_modules/.installed: FORCE
+	@cd $(PAGE) && cmp -s package-lock.json node_modules/.installed || { \
+	  echo "installing the packages of $(PAGE)" >&2; \
+	  npm ci --loglevel=error --no-progress >/dev/null && cp package-lock.json node_modules/.installed; }
 
 .PHONY: run
 run: ## the whole service in the foreground, on APP_PORT (5153)
