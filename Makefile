@@ -110,7 +110,7 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 	  -I$$(pg_config --includedir) 2> >(grep -v 'warnings generated' >&2)
 	shellcheck docker/collect docker/local/* docker/pod/* .ci/run
 	yamllint --strict .
-	@$(MAKE) --no-print-directory --quiet $(PAGE)/node_modules
+	@$(MAKE) --no-print-directory --quiet $(PAGE)/node_modules/.installed
 	cd $(PAGE) && npm run --silent check
 	docker/local/check-nginx
 	test/support/check_sql.py
