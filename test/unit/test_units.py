@@ -103,7 +103,11 @@ VALGRIND_CASES = [  # name, options, environment, exit status, how the output st
     ("other method", [], get(REPORT, REQUEST_METHOD="POST"), 0, "Status: 405"),
     ("unknown parameter", [], get(REPORT, QUERY_STRING="nonsense=1"), 0, "Status: 400"),
     ("very long parameter", [], get(REPORT, QUERY_STRING="x" * 5000), 0, "Status: 400"),
+    ("wrong parameter", [], get(REPORT, QUERY_STRING="from=2024-02-30"), 0, "Status: 400"),
+    ("list", [], get("/api/reports/"), 0, "Status: 200"),
+    ("description", [], get("/openapi.json", HTTP_ACCEPT="text/csv"), 0, "Status: 200"),
     ("no database", [], get(REPORT), 0, "Status: 503"),
+    ("no database, CSV", [], get(REPORT, HTTP_ACCEPT="text/csv;q=0.5, */*;q=0.1"), 0, "Status: 503"),
     ("no database, HEAD", [], get(REPORT, REQUEST_METHOD="HEAD"), 0, "Status: 503"),
     ("no database, HTTP/1.0", [], get(REPORT, SERVER_PROTOCOL="HTTP/1.0"), 0, "Status: 503"),
 ]
