@@ -1,5 +1,6 @@
 """What dies in a container concerns that container alone, and who asks whether it lives finds out."""
 
+import json
 import os
 import signal
 import subprocess
@@ -126,6 +127,10 @@ def test_all_containers_told_to_end_under_load(run, server, say, headers):
         say(f"{len(before)} sent before, {len(queued)} of them not accepted, the others answered;"
             f" {len(later)} after, {len(turned_away)} of them turned away")
         assert all(o.good for o in before if o not in queued), [o for o in before if not o.good]
+        # Whatever nginx accepted was answered.
+        accepted = [json.loads(line) for line in service.logs("nginx") if '"event":"access"' in line]
+        reports = [line["status"] for line in accepted if line["path"].startswith("/api/reports/")]
+        assert reports == [200] * sum(o.status is not None for o in load.outcomes)
         assert all(o.good for o in later if o.status is not None), [o for o in later if not o.good]
         closed = ("ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")
         assert all(o.error.startswith(closed) for o in turned_away), turned_away
