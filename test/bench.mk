@@ -1,8 +1,8 @@
 # Measurements, and the contender in Go with what it needs: part of the Makefile.
 .PHONY: bench
 bench: ## the measurements, some 20 minutes, into test/bench/results.md; ONLY=part takes one part's
-	@docker/local/setup build run bench
-	@$(MAKE) --no-print-directory --quiet programs $(BUILD)/bench/contender
+	@docker/local/setup build www run bench
+	@$(MAKE) --no-print-directory --quiet programs www $(BUILD)/bench/contender
 	@PATH=$$PATH:/usr/sbin PYTHONPATH=test/support PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 test/bench/run.py
 
 $(BUILD)/bench/contender: $(addprefix test/bench/contenders/,server.go go.mod go.sum)
