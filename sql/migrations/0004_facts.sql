@@ -73,6 +73,7 @@ AS $body$ SELECT false $body$;
 
 COMMENT ON FUNCTION analytics.is_exact() IS 'Whether reports read the rollups; else they read tokens, as exactly';
 
+-- What the release before asks for: its workers go on while this one is rolled out.
 CREATE OR REPLACE FUNCTION analytics.daily_usage()
 RETURNS TABLE (date date, visits bigint)
 LANGUAGE sql STABLE
