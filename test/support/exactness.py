@@ -188,9 +188,9 @@ class Run:
         wait_until(lambda: self.difference or self.operations >= operations, seconds, f"{operations} operations")
         assert self.difference is None, self.difference
 
-    def find(self, operations):
-        """Waits until something is wrong, but for no more than so many operations; returns it."""
-        wait_until(lambda: self.difference or self.operations >= operations, 120, f"{operations} operations")
+    def find(self, seconds=60):
+        """Waits until something is wrong, and returns it; fails when nothing is by then."""
+        wait_until(lambda: self.difference, seconds, "a difference")
         return self.difference
 
     def fail(self, what):
