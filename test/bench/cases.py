@@ -6,11 +6,23 @@ from itertools import product
 from data import Data
 from measure_database import (copy, select_rate, switch_rollups, switch_rollups_beside_writers, write_rate,
                               write_rate_asynchronous)
-from measure_requests import first_part, latency, latency_after_write, memory, rate, rate_unchanged, transfer
+from measure_requests import (first_part, latency, latency_after_write, memory, rate, rate_unchanged, transfer,
+                              transfer_after_write)
 from measure_worker import instructions_fresh, instructions_kept
 
 DAILY_USAGE, USER_VISITS = "/api/reports/daily_usage", "/api/reports/user_visits"
 HEALTH, READINESS = "/health_check", "/readiness_check"
+
+# What the page asks for: as it opens, on the data's last 30 days, and when all of it is to be seen.
+DAYS, BEFORE = "from=2025-08-28&to=2025-09-26", "from=2025-07-29&to=2025-08-27"
+ALL = "from=2020-01-01&to=2025-09-26"
+PAGE = tuple(f"/api/reports/{query}&format=records" for query in (
+    "summary?", f"summary?{DAYS}", f"daily_usage?{DAYS}&every=day", f"daily_usage?{BEFORE}",
+    "daily_usage?to=2025-08-28&every=month", f"hourly_usage?{DAYS}", f"token_redemption?{DAYS}",
+    f"new_users?{DAYS}&every=day", "user_visits?order=visits&limit=10",
+    f"summary?{ALL}", f"daily_usage?{ALL}&every=month", f"hourly_usage?{ALL}", f"token_redemption?{ALL}",
+    "token_redemption?", f"new_users?{ALL}&every=month", "new_users?",
+    "user_visits?order=visits&limit=10&after=100,50000"))
 
 # What is read.
 SMALL, MIDDLE, LARGE = "2,500 tokens", "1 million tokens", "10 million tokens"
@@ -38,6 +50,7 @@ ONE = Measure("ms, 1 connection", latency, min)
 FRESH = Measure("ms, right after a write", latency_after_write, min)
 SELECT = Measure("SELECT 1/s, 16 connections", select_rate, max)
 WHOLE = Measure("ms, to the last byte", transfer, min)
+FRESH_WHOLE = Measure("ms, to the last byte right after a write", transfer_after_write, min)
 FIRST = Measure("of that, before the first byte", first_part, min)
 COPY = Measure("ms, COPY of its rows", copy, min)
 MEMORY = Measure("kB of a worker's own, afterwards", memory, min)
@@ -71,6 +84,7 @@ CASES = (
     ("users", 7, COPY, [LARGE, CROWD], [USER_VISITS], [DATABASE]),
     ("users", 3, WHOLE, [LARGE, CROWD], [USER_VISITS], [GO]),
     ("users", 1, MEMORY, [LARGE, CROWD], [USER_VISITS], [SERVICE]),
+    ("page", 7, FRESH_WHOLE, [LARGE], PAGE, [SERVICE]),
     ("probes", 5, RATE, SIZES, [HEALTH, READINESS], [SERVICE]),
     ("writers", 7, TOKENS, [WITH, WITHOUT], ["1 client"], [DATABASE]),
     ("writers", 7, TOKENS, [WITH, WITHOUT], ["4 clients"], [DATABASE]),
@@ -144,6 +158,8 @@ RATIOS = (
           ours(FIRST, CROWD, USER_VISITS), []),
     Ratio("user_visits of 1,000,000 users: kB of a worker's own, afterwards", CROWD, "≤", 4096,
           ours(MEMORY, CROWD, USER_VISITS), []),
+    *(Ratio(f"{request.rpartition('/')[2]}: ms right after a write", LARGE, "≤", 100,
+            ours(FRESH_WHOLE, LARGE, request), []) for request in PAGE),
     Ratio("health: times its cost at 2,500", LARGE, "≤", 1.1,
           ours(RATE, SMALL, HEALTH), ours(RATE, LARGE, HEALTH)),
     Ratio("readiness: times its cost at 2,500", LARGE, "≤", 1.1,

@@ -112,6 +112,13 @@ def transfer(subject, path):
     return curl(subject, path)[1]
 
 
+def transfer_after_write(subject, path):
+    """The same when nothing that was kept can be used."""
+    with subject.database.connect() as writer:
+        writer.execute(WRITE)
+    return transfer(subject, path)
+
+
 def first_part(subject, path):
     """The part of that time that passes before the first byte is there."""
     first, last = curl(subject, path)
