@@ -16,12 +16,12 @@ HEALTH, READINESS = "/health_check", "/readiness_check"
 # What the page asks for: as it opens, on the data's last 30 days, and when all of it is to be seen.
 DAYS, BEFORE = "from=2025-08-28&to=2025-09-26", "from=2025-07-29&to=2025-08-27"
 ALL = "from=2020-01-01&to=2025-09-26"
-PAGE = tuple(f"/api/reports/{query}&format=records" for query in (
-    "summary?", f"summary?{DAYS}", f"daily_usage?{DAYS}&every=day", f"daily_usage?{BEFORE}",
+PAGE = tuple(f"/api/reports/{query}{'&' if '?' in query else '?'}format=records" for query in (
+    "summary", f"summary?{DAYS}", f"daily_usage?{DAYS}&every=day", f"daily_usage?{BEFORE}",
     "daily_usage?to=2025-08-28&every=month", f"hourly_usage?{DAYS}", f"token_redemption?{DAYS}",
     f"new_users?{DAYS}&every=day", "user_visits?order=visits&limit=10",
     f"summary?{ALL}", f"daily_usage?{ALL}&every=month", f"hourly_usage?{ALL}", f"token_redemption?{ALL}",
-    "token_redemption?", f"new_users?{ALL}&every=month", "new_users?",
+    "token_redemption", f"new_users?{ALL}&every=month", "new_users",
     "user_visits?order=visits&limit=10&after=100,50000"))
 
 # What is read.
