@@ -67,7 +67,9 @@ DECLARE
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA public TO coworking_analytics_reader, %I', keeper);
   FOR wanted IN SELECT * FROM analytics.columns_read() LOOP
-    IF wanted.is_there THEN
+    IF wanted.is_granted THEN
+      CONTINUE; -- a grant, even of what is there already, changes what the rollups go by
+    ELSIF wanted.is_there THEN
       EXECUTE format('GRANT SELECT (%I) ON public.%I TO coworking_analytics_reader, %I',
                      wanted.attribute, wanted.relation, keeper);
     ELSE

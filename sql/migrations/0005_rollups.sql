@@ -7,8 +7,8 @@
 -- ever append: they wait for nobody, and cannot fail to serialize, because of us.
 CREATE TABLE IF NOT EXISTS analytics.token_changes (
   change smallint NOT NULL,
-  user_id bigint NOT NULL,
-  created_at timestamp NOT NULL,
+  user_id bigint,
+  created_at timestamp,
   used_at timestamp
 ) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE analytics.token_changes IS 'Tokens that came (1) and went (-1) since they were last folded';
@@ -33,12 +33,6 @@ CREATE TABLE IF NOT EXISTS analytics.user_tokens (
   tokens integer NOT NULL
 ) WITH (fillfactor = 80);
 
-CREATE TABLE IF NOT EXISTS analytics.missed_changes (
-  noticed_at timestamptz DEFAULT now() NOT NULL,
-  reason text NOT NULL
-);
-COMMENT ON TABLE analytics.missed_changes IS 'Changes that the trigger could not note; any row sets the rollups aside';
-
 CREATE TABLE IF NOT EXISTS analytics.rollup_basis (
   relation oid NOT NULL,
   file oid NOT NULL,
@@ -55,30 +49,98 @@ CREATE TABLE IF NOT EXISTS analytics.inspections (
 );
 COMMENT ON TABLE analytics.inspections IS 'When the rollups were compared with tokens, and how many rows differed';
 
--- Notes what a statement did to tokens. A write never fails because of us: what cannot be noted (a
--- column renamed, of another type, or NULL) sets the rollups aside, and reports read tokens until
--- they have been rebuilt.
-CREATE OR REPLACE FUNCTION analytics.note_change()
+-- What note_insert() and the like can use of a column, or NULL: by its type, which is settled when the
+-- statement is planned and costs nothing later. A call that fits two of them would be an error, so what
+-- PostgreSQL turns into the right type by itself has one of its own.
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value bigint)
+RETURNS bigint
+LANGUAGE sql IMMUTABLE
+AS 'SELECT value';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value integer)
+RETURNS bigint
+LANGUAGE sql IMMUTABLE
+AS 'SELECT value::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value smallint)
+RETURNS bigint
+LANGUAGE sql IMMUTABLE
+AS 'SELECT value::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value oid)
+RETURNS bigint
+LANGUAGE sql IMMUTABLE
+AS 'SELECT NULL::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value anyelement)
+RETURNS bigint
+LANGUAGE sql IMMUTABLE
+AS 'SELECT NULL::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_timestamp(value timestamp)
+RETURNS timestamp
+LANGUAGE sql IMMUTABLE
+AS 'SELECT value';
+CREATE OR REPLACE FUNCTION analytics.as_timestamp(value date)
+RETURNS timestamp
+LANGUAGE sql IMMUTABLE
+AS 'SELECT NULL::timestamp';
+CREATE OR REPLACE FUNCTION analytics.as_timestamp(value anyelement)
+RETURNS timestamp
+LANGUAGE sql IMMUTABLE
+AS 'SELECT NULL::timestamp';
+
+CREATE OR REPLACE FUNCTION analytics.absent()
+RETURNS TABLE (user_id bigint, created_at timestamp, used_at timestamp)
+LANGUAGE sql IMMUTABLE
+AS 'SELECT NULL::bigint, NULL::timestamp, NULL::timestamp';
+
+-- Note what a statement did to tokens. A write must not fail because of us, and an EXCEPTION block would
+-- give each statement a transaction of its own, which all snapshots then have to look at. So there is
+-- nothing to fail here: of a column that is not there the name means the NULL of absent(), and one of
+-- another type is taken for NULL. Either changes basis(), and so sets the rollups aside.
+CREATE OR REPLACE FUNCTION analytics.note_insert()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $body$
 BEGIN
-  IF TG_OP <> 'INSERT' THEN
-    INSERT INTO analytics.token_changes
-    SELECT -1, o.user_id, o.created_at, o.used_at
-      FROM old_rows AS o;
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    INSERT INTO analytics.token_changes
-    SELECT 1, n.user_id, n.created_at, n.used_at
-      FROM new_rows AS n;
-  END IF;
+  INSERT INTO analytics.token_changes
+  SELECT 1, noted.*
+    FROM analytics.absent() AS a
+   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
+                         FROM new_rows) AS noted;
   RETURN NULL;
-EXCEPTION
-  WHEN OTHERS THEN
-    INSERT INTO analytics.missed_changes (reason) VALUES (SQLSTATE);
-    RETURN NULL;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.note_update()
+RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $body$
+BEGIN
+  INSERT INTO analytics.token_changes
+  SELECT -1, noted.*
+    FROM analytics.absent() AS a
+   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
+                         FROM old_rows) AS noted;
+  INSERT INTO analytics.token_changes
+  SELECT 1, noted.*
+    FROM analytics.absent() AS a
+   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
+                         FROM new_rows) AS noted;
+  RETURN NULL;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.note_delete()
+RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $body$
+BEGIN
+  INSERT INTO analytics.token_changes
+  SELECT -1, noted.*
+    FROM analytics.absent() AS a
+   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
+                         FROM old_rows) AS noted;
+  RETURN NULL;
 END
 $body$;
 
@@ -101,12 +163,13 @@ $body$;
 
 -- One row while tokens is what the triggers can follow. It differs after all that changes rows without
 -- firing them: TRUNCATE, a new table, a rewrite by ALTER TABLE (and by VACUUM FULL: the price of not
--- telling them apart), columns changing places, triggers that were off.
+-- telling them apart), columns changing places or types or what may be NULL, triggers that were off. A
+-- column that was renamed in between has another xmin.
 CREATE OR REPLACE FUNCTION analytics.basis()
 RETURNS TABLE (relation oid, file oid, columns text[], triggers text[])
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, c.relfilenode, array_agg(concat_ws(' ', a.attname, a.attnum, a.atttypid)), g.triggers
+  SELECT c.oid, c.relfilenode, array_agg(concat_ws(' ', a.attname, a.attnum, a.xmin)), g.triggers
     FROM analytics.triggers() AS g
     JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
@@ -128,8 +191,7 @@ LANGUAGE sql STABLE
 AS $body$
   SELECT b.relation
     FROM analytics.rollup_basis AS b
-   WHERE NOT EXISTS (SELECT FROM analytics.missed_changes)
-     AND EXISTS (SELECT
+   WHERE EXISTS (SELECT
                    FROM pg_catalog.pg_class AS c
                   WHERE c.oid = b.relation
                     AND c.relfilenode = b.file
@@ -139,7 +201,7 @@ AS $body$
      AND (SELECT count(*) = 3
             FROM pg_catalog.pg_attribute AS a
            WHERE a.attrelid = b.relation
-             AND concat_ws(' ', a.attname, a.attnum, a.atttypid) = ANY (b.columns))
+             AND concat_ws(' ', a.attname, a.attnum, a.xmin) = ANY (b.columns))
      AND (SELECT count(*) = 3
             FROM pg_catalog.pg_trigger AS g
            WHERE g.tgrelid = b.relation
@@ -271,6 +333,7 @@ BEGIN
            coalesce(sum(t.change) FILTER (WHERE analytics.is_within('15 minutes', t.created_at, t.used_at)), 0),
            coalesce(sum(t.change) FILTER (WHERE analytics.is_within('60 minutes', t.created_at, t.used_at)), 0)
       FROM taken AS t
+     WHERE t.created_at IS NOT NULL -- as all are, but for those noted while the rollups are set aside
      GROUP BY 1
         ON CONFLICT (date) DO UPDATE
        SET requested = d.requested + excluded.requested,
@@ -283,7 +346,7 @@ BEGIN
     INSERT INTO analytics.hourly_visits AS h
     SELECT date_trunc('hour', t.created_at), sum(t.change)
       FROM taken AS t
-     WHERE t.used_at IS NOT NULL
+     WHERE t.used_at IS NOT NULL AND t.created_at IS NOT NULL
      GROUP BY 1
     HAVING sum(t.change) <> 0
         ON CONFLICT (hour) DO UPDATE
@@ -292,6 +355,7 @@ BEGIN
     INSERT INTO analytics.user_tokens AS u
     SELECT t.user_id, sum(t.change)
       FROM taken AS t
+     WHERE t.user_id IS NOT NULL
      GROUP BY 1
     HAVING sum(t.change) <> 0
         ON CONFLICT (user_id) DO UPDATE
@@ -355,8 +419,6 @@ BEGIN
   END IF;
   WITH no_changes AS (
     DELETE FROM analytics.token_changes
-  ), none_missed AS (
-    DELETE FROM analytics.missed_changes
   ), old_basis AS (
     DELETE FROM analytics.rollup_basis
   ), new_basis AS (
@@ -474,7 +536,7 @@ END
 $body$;
 
 \ir 0003_rights.sql
-GRANT SELECT ON analytics.rollup_basis, analytics.missed_changes TO PUBLIC; -- a migration asks without rights
+GRANT SELECT ON analytics.rollup_basis TO PUBLIC; -- a migration asks without rights
 
 -- Last, so that the lock on tokens is held for no longer than this takes.
 DO $body$
@@ -490,14 +552,14 @@ BEGIN
   CREATE OR REPLACE TRIGGER analytics_insert
     AFTER INSERT ON public.tokens
     REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_insert();
   CREATE OR REPLACE TRIGGER analytics_update
     AFTER UPDATE ON public.tokens
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_update();
   CREATE OR REPLACE TRIGGER analytics_delete
     AFTER DELETE ON public.tokens
     REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_change();
+    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_delete();
 END
 $body$;

@@ -22,10 +22,13 @@ SELECT pg_advisory_xact_lock(hashtext('coworking_analytics'))
 DROP FUNCTION IF EXISTS
   analytics.lock_tokens(text), analytics.inspect(), analytics.start_inspection(), analytics.rebuild(),
   analytics.hold_tokens(), analytics.check(), analytics.fold(integer), analytics.user_tokens_kept(),
-  analytics.hours_kept(), analytics.days_kept(), analytics.rollups_in_force(),
-  analytics.basis(), analytics.triggers(), analytics.note_change();
+  analytics.hours_kept(), analytics.days_kept(), analytics.rollups_in_force(), analytics.basis(), analytics.triggers(),
+  analytics.note_insert(), analytics.note_update(), analytics.note_delete(), analytics.absent(),
+  analytics.as_bigint(bigint), analytics.as_bigint(integer), analytics.as_bigint(smallint), analytics.as_bigint(oid),
+  analytics.as_bigint(anyelement), analytics.as_timestamp(timestamp), analytics.as_timestamp(date),
+  analytics.as_timestamp(anyelement);
 DROP TABLE IF EXISTS
-  analytics.inspections, analytics.rollup_basis, analytics.missed_changes, analytics.user_tokens,
-  analytics.hourly_visits, analytics.daily_tokens, analytics.token_changes;
+  analytics.inspections, analytics.rollup_basis, analytics.user_tokens, analytics.hourly_visits, analytics.daily_tokens,
+  analytics.token_changes;
 DELETE FROM analytics.migrations WHERE number = 5;
 COMMIT;

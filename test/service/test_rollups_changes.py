@@ -292,3 +292,15 @@ def test_an_unlogged_table_is_empty_after_a_crash(own_server):
     assert database.execute("SELECT count(*) FROM tokens") == [(0,)]
     for function in FUNCTIONS:
         assert database.execute(f"SELECT * FROM analytics.{function}()") == []
+
+
+def test_a_column_of_any_type_can_be_noted(templates):
+    database = templates["on"]
+    kinds = database.execute("SELECT oid::regtype::text FROM pg_type WHERE typisdefined AND typtype <> 'p'")
+    assert len(kinds) > 300
+    calls = [f"analytics.{function}(NULL::{kind})" for kind, in kinds for function in ("as_bigint", "as_timestamp")]
+    for some in range(0, len(calls), 1000):
+        database.execute(f"SELECT {', '.join(calls[some:some + 1000])}")
+    assert database.execute("SELECT analytics.as_bigint(7::smallint), analytics.as_bigint(7), analytics.as_bigint(7::bigint),"
+                            " analytics.as_timestamp(timestamp '2024-02-29 12:34:56.789') = '2024-02-29 12:34:56.789'") == [
+        (7, 7, 7, True)]
