@@ -52,38 +52,14 @@ COMMENT ON TABLE analytics.inspections IS 'When the rollups were compared with t
 -- What note_insert() and the like can use of a column, or NULL: by its type, which is settled when the
 -- statement is planned and costs nothing later. A call that fits two of them would be an error, so what
 -- PostgreSQL turns into the right type by itself has one of its own.
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value bigint)
-RETURNS bigint
-LANGUAGE sql IMMUTABLE
-AS 'SELECT value';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value integer)
-RETURNS bigint
-LANGUAGE sql IMMUTABLE
-AS 'SELECT value::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value smallint)
-RETURNS bigint
-LANGUAGE sql IMMUTABLE
-AS 'SELECT value::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value oid)
-RETURNS bigint
-LANGUAGE sql IMMUTABLE
-AS 'SELECT NULL::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value anyelement)
-RETURNS bigint
-LANGUAGE sql IMMUTABLE
-AS 'SELECT NULL::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_timestamp(value timestamp)
-RETURNS timestamp
-LANGUAGE sql IMMUTABLE
-AS 'SELECT value';
-CREATE OR REPLACE FUNCTION analytics.as_timestamp(value date)
-RETURNS timestamp
-LANGUAGE sql IMMUTABLE
-AS 'SELECT NULL::timestamp';
-CREATE OR REPLACE FUNCTION analytics.as_timestamp(value anyelement)
-RETURNS timestamp
-LANGUAGE sql IMMUTABLE
-AS 'SELECT NULL::timestamp';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT value';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT value::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value smallint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT value::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value oid) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT NULL::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_bigint(value anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT NULL::bigint';
+CREATE OR REPLACE FUNCTION analytics.as_timestamp(value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE AS 'SELECT value';
+CREATE OR REPLACE FUNCTION analytics.as_timestamp(value date) RETURNS timestamp LANGUAGE sql IMMUTABLE AS 'SELECT NULL::timestamp';
+CREATE OR REPLACE FUNCTION analytics.as_timestamp(value anyelement) RETURNS timestamp LANGUAGE sql IMMUTABLE AS 'SELECT NULL::timestamp';
 
 CREATE OR REPLACE FUNCTION analytics.absent()
 RETURNS TABLE (user_id bigint, created_at timestamp, used_at timestamp)

@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+from background import Background
 from load import Batch, Load
 from postgres import ROOT, wait_until
 from processes import cpu_seconds, open_sockets
@@ -47,26 +48,14 @@ def state(capsys, programs):
     return say
 
 
-class Probes:
+class Probes(Background):
     """Clients that ask for a probe's path every 50 ms until stopped."""
 
     def __init__(self, service, path, clients=1):
+        super().__init__(*[(self._poll,)] * clients)
         self.service = service
         self.path = path
         self.results = []  # (moment of asking, status, seconds)
-        self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._poll, daemon=True) for _ in range(clients)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(30)
-        assert not any(thread.is_alive() for thread in self.threads), f"{self.path} hangs"
 
     def _poll(self):
         while not self.stopping.wait(0.05):

@@ -13,6 +13,7 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 import pytest
+from background import Background
 from conftest import make_database
 from law import DAILY_USAGE, USER_VISITS
 from postgres import ROOT, wait_until
@@ -270,7 +271,7 @@ def test_an_idle_connection_that_the_server_ended_is_not_seen(run, server):
 DAYS, USERS, TOKENS = 40, 50, 2000
 
 
-class Writers:
+class Writers(Background):
     """Transactions that move visits between dates and users; in every snapshot the totals are the same."""
 
     REFILL = f"""
@@ -291,26 +292,17 @@ class Writers:
          WHERE id %% 3 = %s"""
 
     def __init__(self, database):
+        super().__init__(*((self._write, kind) for kind in ("move", "move", "turn", "truncate")))
         self.database = database
-        self.stopping = threading.Event()
         self.transactions = dict.fromkeys(("move", "turn", "truncate"), 0)
         self.problems = []
-        self.threads = [threading.Thread(target=self._write, args=(kind,), daemon=True)
-                        for kind in ("move", "move", "turn", "truncate")]
 
     def __enter__(self):
         self.database.execute("TRUNCATE users, tokens RESTART IDENTITY")
         self.database.execute("INSERT INTO users (id, first_name, last_name, joined_at)"
                               f" SELECT n, 'A', 'B', '2024-01-01' FROM generate_series(1, {USERS}) AS n")
         self.database.execute(self.REFILL)
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(20)
+        return super().__enter__()
 
     def _write(self, kind):
         connection = self.database.connect()

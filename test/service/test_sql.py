@@ -4,13 +4,13 @@ would without us; reports are then right or 503, never wrong, and right again af
 import concurrent.futures
 import os
 import subprocess
-import threading
 import time
 
 import law
 import psycopg2
 import psycopg2.errors
 import pytest
+from background import Background
 from conftest import make_database, names
 from law import DAILY_USAGE, USER_VISITS
 from load import Load
@@ -329,25 +329,18 @@ def lawful(database, path):
         return None
 
 
-class Readers:
+class Readers(Background):
     """Reads both reports all the while, and remembers every body."""
 
     def __init__(self, service):
+        super().__init__(*((self._read, path) for path in REPORTS))
         self.service = service
-        self.stopping = threading.Event()
         self.seen = {path: [] for path in REPORTS}
-        self.threads = [threading.Thread(target=self._read, args=(path,), daemon=True) for path in REPORTS]
 
     def __enter__(self):
-        for thread in self.threads:
-            thread.start()
+        super().__enter__()
         self.wait_for_more()
         return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(30)
 
     def wait_for_more(self):
         """Until each report has been read in full once more."""

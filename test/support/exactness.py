@@ -10,6 +10,7 @@ from collections import Counter
 
 import psycopg2
 import psycopg2.errors
+from background import Background
 from law import FUNCTIONS, differences
 from postgres import PASSWORD, wait_until
 from random_writes import COLUMNS, USERS, WEIGHTS, scripts
@@ -107,26 +108,23 @@ def fold_all(connection, most=10_000):
     return folded
 
 
-class Paced:
+class Paced(Background):
     """Runs a statement every few milliseconds from `with` to its end, and keeps how long each one took, in seconds."""
 
     def __init__(self, database, login, statement, pause=0.005):
+        super().__init__((self._repeat,), patience=60)
         self.connection = database.connect(**login)
         self.statement = statement
         self.pause = pause
         self.seconds, self.errors = [], []
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._repeat, daemon=True)
 
     def __enter__(self):
-        self.thread.start()
+        super().__enter__()
         wait_until(lambda: self.seconds or self.errors, 30, "a first statement")
         return self
 
     def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join(60)
-        assert not self.thread.is_alive(), f"hangs: {self.statement}"
+        super().__exit__()
         self.connection.close()
 
     def _repeat(self):
@@ -146,7 +144,7 @@ class Paced:
         assert max(self.seconds) < seconds
 
 
-class Run:
+class Run(Background):
     """Random writers, comparers and folders on one database, from `with` to its end; `difference` is the first thing
     that went wrong, None when nothing did."""
 
@@ -159,24 +157,12 @@ class Run:
         self.exact_at = time.monotonic()
         self.sizes = set()  # numbers of tokens that were met
         self.unsettled_until = 0  # when reports may come from the plain query, and connections may be lost
-        self.stopping = threading.Event()
         self.lock = threading.Lock()
         plans = [scripts(f"{seed}/{number}", weights or known_weights(database)) for number in range(writers)]
         steps = [(self._writer(plan), database.writer) for plan in plans]
         steps += [(self._fold, database.reader)] * folders + [(self._compare, database.reader)] * comparers
-        self.threads = [threading.Thread(target=self._repeat, args=step, daemon=True) for step in steps]
+        super().__init__(*((self._repeat, *step) for step in steps))
         print(f"TEST_SEED={seed}")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(30)
-        assert not any(thread.is_alive() for thread in self.threads), "a statement hangs"
 
     @property
     def operations(self):

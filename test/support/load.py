@@ -4,9 +4,9 @@ import http.client
 import json
 import selectors
 import socket
-import threading
 import time
 
+from background import Background
 from postgres import wait_until
 
 REPORTS = ("/api/reports/daily_usage", "/api/reports/user_visits")
@@ -42,29 +42,16 @@ class Outcome:
         return f"<{self.path} {self.error or self.status} after {self.seconds:.3f} s>"
 
 
-class Load:
+class Load(Background):
     """Reads reports over so many connections until stopped; every request's outcome is kept."""
 
     def __init__(self, service, connections=8, paths=REPORTS, timeout=20, headers=None):
+        super().__init__(*((self._read, number) for number in range(connections)), patience=timeout + 5)
         self.service = service
         self.paths = paths
         self.headers = headers or {}
         self.timeout = timeout
         self.outcomes = []
-        self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._read, args=(number,), daemon=True)
-                        for number in range(connections)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(self.timeout + 5)
-        assert not any(thread.is_alive() for thread in self.threads), "a request hangs"
 
     def _read(self, number):
         connection = None
