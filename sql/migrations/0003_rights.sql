@@ -25,7 +25,7 @@ BEGIN
        UNION ALL
       SELECT format('ALTER TABLE %s OWNER TO pg_database_owner', c.oid::regclass)
         FROM pg_catalog.pg_class AS c
-       WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind = 'r' AND c.relowner <> 'pg_database_owner'::regrole
+       WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind IN ('r', 'S') AND c.relowner <> 'pg_database_owner'::regrole
        UNION ALL
       SELECT format('ALTER FUNCTION %s OWNER TO pg_database_owner', p.oid::regprocedure)
         FROM pg_catalog.pg_proc AS p
@@ -99,7 +99,7 @@ $body$;
 -- Who owns tokens may back up the whole database.
 DO $body$
 BEGIN
-  EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %I',
+  EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %1$I; GRANT SELECT ON ALL SEQUENCES IN SCHEMA analytics TO %1$I',
                  (SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass));
 END
 $body$;

@@ -1,17 +1,34 @@
--- Rollups: the facts (0004) kept as they change, so that a report costs what its answer costs and not
--- what tokens holds.
+-- Rollups of the facts (0004), so that a report costs what its answer costs and not what tokens holds.
 --
---   write to tokens → trigger → token_changes → fold(), every 30 s → daily_tokens, hourly_visits, user_tokens
+--   tokens from folded_to on ──────────────────────────────────────────────┐
+--      │ fold(), every 30 s                                                 ├→ report
+--      └→ daily_tokens, hourly_visits, user_tokens ← token_changes ─────────┘
 --
--- A report adds what is not folded yet, in one snapshot, so it is exact at every moment. Writers only
--- ever append: they wait for nobody, and cannot fail to serialize, because of us.
+-- A token's place is its ctid. Rollups hold the tokens at places before folded_to; a report adds those
+-- that follow, which are few, as it finds them. Only what changes before folded_to is noted, by a trigger,
+-- so a token that is requested and soon used costs its writers next to nothing. All of it in one
+-- snapshot, so a report is exact at every moment. Writers only ever append: they wait for nobody, and
+-- cannot fail to serialize, because of us.
 CREATE TABLE IF NOT EXISTS analytics.token_changes (
   change smallint NOT NULL,
-  user_id bigint,
-  created_at timestamp,
-  used_at timestamp
+  place tid NOT NULL,
+  user_id text,
+  created_at text,
+  used_at text
 ) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0);
-COMMENT ON TABLE analytics.token_changes IS 'Tokens that came (1) and went (-1) since they were last folded';
+COMMENT ON TABLE analytics.token_changes IS 'Tokens that came to (1) and went from (-1) places before folded_to';
+
+-- Writers note what they change in blocks of tokens before this one. No table, since they have to see
+-- at once where it is, whatever their snapshot.
+CREATE SEQUENCE IF NOT EXISTS analytics.noted_blocks AS bigint MINVALUE 0 MAXVALUE 4294967295 START 4294967295;
+
+CREATE TABLE IF NOT EXISTS analytics.fold_state (
+  folded_to tid NOT NULL,
+  noted_blocks bigint NOT NULL,
+  noted_since xid8
+);
+COMMENT ON TABLE analytics.fold_state IS
+  'One row: where the rollups end; noted_blocks; and the transaction from which on all have seen the latter';
 
 CREATE TABLE IF NOT EXISTS analytics.daily_tokens (
   date date PRIMARY KEY,
@@ -49,38 +66,35 @@ CREATE TABLE IF NOT EXISTS analytics.inspections (
 );
 COMMENT ON TABLE analytics.inspections IS 'When the rollups were compared with tokens, and how many rows differed';
 
--- What note_insert() and the like can use of a column, or NULL: by its type, which is settled when the
--- statement is planned and costs nothing later. A call that fits two of them would be an error, so what
--- PostgreSQL turns into the right type by itself has one of its own.
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT value';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT value::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value smallint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT value::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value oid) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT NULL::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_bigint(value anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT NULL::bigint';
-CREATE OR REPLACE FUNCTION analytics.as_timestamp(value timestamp) RETURNS timestamp LANGUAGE sql IMMUTABLE AS 'SELECT value';
-CREATE OR REPLACE FUNCTION analytics.as_timestamp(value date) RETURNS timestamp LANGUAGE sql IMMUTABLE AS 'SELECT NULL::timestamp';
-CREATE OR REPLACE FUNCTION analytics.as_timestamp(value anyelement) RETURNS timestamp LANGUAGE sql IMMUTABLE AS 'SELECT NULL::timestamp';
-
-CREATE OR REPLACE FUNCTION analytics.absent()
-RETURNS TABLE (user_id bigint, created_at timestamp, used_at timestamp)
+-- Immutable throughout (a number joined to a text is not), for only so it costs writers no call.
+CREATE OR REPLACE FUNCTION analytics.first_place(block bigint)
+RETURNS tid
 LANGUAGE sql IMMUTABLE
-AS 'SELECT NULL::bigint, NULL::timestamp, NULL::timestamp';
+AS $body$
+  SELECT ('(' || block::text || ',0)')::tid
+$body$;
 
--- Note what a statement did to tokens. A write must not fail because of us, and an EXCEPTION block would
--- give each statement a transaction of its own, which all snapshots then have to look at. So there is
--- nothing to fail here: of a column that is not there the name means the NULL of absent(), and one of
--- another type is taken for NULL. Either changes basis(), and so sets the rollups aside.
+-- At first all is noted.
+SELECT setval('analytics.noted_blocks', 4294967295) WHERE pg_sequence_last_value('analytics.noted_blocks') IS NULL
+\g /dev/null
+INSERT INTO analytics.fold_state (folded_to, noted_blocks)
+SELECT analytics.first_place(n.blocks), n.blocks
+  FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks)
+ WHERE NOT EXISTS (SELECT FROM analytics.fold_state);
+
+-- Note what a statement did to tokens. A write must not fail because of us, so nothing in here can: a
+-- place is there whatever columns are, and what to_jsonb() does not find is NULL. Texts, for a column may
+-- have any type; one that is missing or of another type changes basis(), and so sets the rollups aside.
 CREATE OR REPLACE FUNCTION analytics.note_insert()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = ''
 AS $body$
 BEGIN
-  INSERT INTO analytics.token_changes
-  SELECT 1, noted.*
-    FROM analytics.absent() AS a
-   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
-                         FROM new_rows) AS noted;
+  IF NEW.ctid < analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks')) THEN
+    INSERT INTO analytics.token_changes
+    SELECT 1, NEW.ctid, t ->> 'user_id', t ->> 'created_at', t ->> 'used_at' FROM to_jsonb(NEW) AS t;
+  END IF;
   RETURN NULL;
 END
 $body$;
@@ -88,19 +102,14 @@ $body$;
 CREATE OR REPLACE FUNCTION analytics.note_update()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = ''
 AS $body$
 BEGIN
-  INSERT INTO analytics.token_changes
-  SELECT -1, noted.*
-    FROM analytics.absent() AS a
-   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
-                         FROM old_rows) AS noted;
-  INSERT INTO analytics.token_changes
-  SELECT 1, noted.*
-    FROM analytics.absent() AS a
-   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
-                         FROM new_rows) AS noted;
+  IF least(OLD.ctid, NEW.ctid) < analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks')) THEN
+    INSERT INTO analytics.token_changes
+    SELECT c.change, c.place, t ->> 'user_id', t ->> 'created_at', t ->> 'used_at'
+      FROM (VALUES (-1, OLD.ctid, to_jsonb(OLD)), (1, NEW.ctid, to_jsonb(NEW))) AS c (change, place, t);
+  END IF;
   RETURN NULL;
 END
 $body$;
@@ -108,14 +117,13 @@ $body$;
 CREATE OR REPLACE FUNCTION analytics.note_delete()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = ''
 AS $body$
 BEGIN
-  INSERT INTO analytics.token_changes
-  SELECT -1, noted.*
-    FROM analytics.absent() AS a
-   CROSS JOIN LATERAL (SELECT analytics.as_bigint(user_id), analytics.as_timestamp(created_at), analytics.as_timestamp(used_at)
-                         FROM old_rows) AS noted;
+  IF OLD.ctid < analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks')) THEN
+    INSERT INTO analytics.token_changes
+    SELECT -1, OLD.ctid, t ->> 'user_id', t ->> 'created_at', t ->> 'used_at' FROM to_jsonb(OLD) AS t;
+  END IF;
   RETURN NULL;
 END
 $body$;
@@ -150,6 +158,7 @@ AS $body$
     JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
    WHERE c.relkind = 'r'
+     AND c.relam = (SELECT m.oid FROM pg_catalog.pg_am AS m WHERE m.amname = 'heap')
      AND c.relpersistence = 'p' -- a crash empties the others
      AND NOT c.relhassubclass
      AND (a.attname = 'user_id' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
@@ -191,7 +200,72 @@ AS $body$
   SELECT EXISTS (SELECT FROM analytics.rollups_in_force())
 $body$;
 
--- The facts by rollup: what is folded, and what is not yet.
+-- Tokens that the rollups do not hold yet. In plpgsql, which plans them by themselves: the planner takes
+-- "from some place on" for a third of the table, and would choose for all of a report accordingly.
+CREATE OR REPLACE FUNCTION analytics.recent_dates()
+RETURNS TABLE (created_at timestamp, used_at timestamp)
+LANGUAGE plpgsql STABLE ROWS 1000
+AS $body$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT t.created_at, t.used_at FROM public.tokens AS t WHERE t.ctid >= (SELECT folded_to FROM analytics.fold_state);
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.recent_users()
+RETURNS TABLE (user_id bigint)
+LANGUAGE plpgsql STABLE ROWS 1000
+AS $body$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT t.user_id::bigint FROM public.tokens AS t WHERE t.ctid >= (SELECT folded_to FROM analytics.fold_state);
+END
+$body$;
+
+-- The facts by rollup: what is folded, what changed there since, and what is recent.
+CREATE OR REPLACE FUNCTION analytics.changed_dates()
+RETURNS TABLE (change integer, created_at timestamp, used_at timestamp)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT c.change::integer, c.created_at::timestamp, c.used_at::timestamp
+    FROM analytics.token_changes AS c
+   WHERE c.place < (SELECT folded_to FROM analytics.fold_state)
+  UNION ALL
+  SELECT 1, r.created_at, r.used_at
+    FROM analytics.recent_dates() AS r
+$body$;
+
+CREATE OR REPLACE FUNCTION analytics.changed_users()
+RETURNS TABLE (user_id bigint, tokens bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT c.user_id, sum(c.change)
+    FROM (SELECT c.user_id::bigint, c.change::integer
+            FROM analytics.token_changes AS c
+           WHERE c.place < (SELECT folded_to FROM analytics.fold_state)
+          UNION ALL
+          SELECT r.user_id, 1
+            FROM analytics.recent_users() AS r) AS c
+   GROUP BY c.user_id
+$body$;
+
+-- What a token that comes or goes is to its day.
+CREATE OR REPLACE FUNCTION analytics.day_changes(change integer, created_at timestamp, used_at timestamp)
+RETURNS TABLE (date date, requested integer, used integer, used_before_request integer,
+               within_5_minutes integer, within_15_minutes integer, within_60_minutes integer)
+LANGUAGE sql IMMUTABLE
+AS $body$
+  SELECT day_changes.created_at::date,
+         day_changes.change,
+         CASE WHEN day_changes.used_at IS NOT NULL THEN day_changes.change ELSE 0 END,
+         CASE WHEN day_changes.used_at < day_changes.created_at THEN day_changes.change ELSE 0 END,
+         CASE WHEN analytics.is_within('5 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END,
+         CASE WHEN analytics.is_within('15 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END,
+         CASE WHEN analytics.is_within('60 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END
+$body$;
+
 CREATE OR REPLACE FUNCTION analytics.days_kept()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
                within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)
@@ -203,14 +277,10 @@ AS $body$
                  d.within_5_minutes, d.within_15_minutes, d.within_60_minutes
             FROM analytics.daily_tokens AS d
           UNION ALL
-          SELECT c.created_at::date,
-                 c.change::integer,
-                 CASE WHEN c.used_at IS NOT NULL THEN c.change ELSE 0 END,
-                 CASE WHEN c.used_at < c.created_at THEN c.change ELSE 0 END,
-                 CASE WHEN analytics.is_within('5 minutes', c.created_at, c.used_at) THEN c.change ELSE 0 END,
-                 CASE WHEN analytics.is_within('15 minutes', c.created_at, c.used_at) THEN c.change ELSE 0 END,
-                 CASE WHEN analytics.is_within('60 minutes', c.created_at, c.used_at) THEN c.change ELSE 0 END
-            FROM analytics.token_changes AS c) AS k
+          SELECT d.date, d.requested, d.used, d.used_before_request,
+                 d.within_5_minutes, d.within_15_minutes, d.within_60_minutes
+            FROM analytics.changed_dates() AS c
+           CROSS JOIN LATERAL analytics.day_changes(c.change, c.created_at, c.used_at) AS d) AS k
    GROUP BY k.date
   HAVING sum(k.requested) <> 0
 $body$;
@@ -223,8 +293,8 @@ AS $body$
     FROM (SELECT h.hour, h.visits
             FROM analytics.hourly_visits AS h
           UNION ALL
-          SELECT date_trunc('hour', c.created_at), c.change::integer
-            FROM analytics.token_changes AS c
+          SELECT date_trunc('hour', c.created_at), c.change
+            FROM analytics.changed_dates() AS c
            WHERE c.used_at IS NOT NULL) AS k
    GROUP BY k.hour
   HAVING sum(k.visits) <> 0
@@ -238,16 +308,14 @@ LANGUAGE sql STABLE
 AS $body$
   (SELECT u.user_id, u.tokens + coalesce(c.tokens, 0)
      FROM analytics.user_tokens AS u
-     LEFT JOIN (SELECT user_id, sum(change) AS tokens FROM analytics.token_changes GROUP BY user_id) AS c
-            ON c.user_id = u.user_id
+     LEFT JOIN analytics.changed_users() AS c ON c.user_id = u.user_id
     WHERE u.tokens + coalesce(c.tokens, 0) <> 0
     ORDER BY u.user_id)
   UNION ALL
-  (SELECT c.user_id, sum(c.change)
-     FROM analytics.token_changes AS c
+  (SELECT c.user_id, c.tokens
+     FROM analytics.changed_users() AS c
     WHERE NOT EXISTS (SELECT FROM analytics.user_tokens AS u WHERE u.user_id = c.user_id)
-    GROUP BY c.user_id
-   HAVING sum(c.change) <> 0
+      AND c.tokens <> 0
     ORDER BY c.user_id)
 $body$;
 
@@ -282,34 +350,96 @@ AS $body$
   (SELECT * FROM analytics.user_tokens_counted() WHERE NOT EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
 $body$;
 
--- Moves at most that many changes into the rollups, and says how many. None while another fold or a
--- rebuild is at work, and on a standby.
-CREATE OR REPLACE FUNCTION analytics.fold(most integer)
+-- Moves at most that many changes and tokens into the rollups, and says how many. None while another fold
+-- or a rebuild is at work, and on a standby. The last blocks of tokens, where most is still to happen,
+-- are kept back.
+--
+-- folded_to may pass tokens only when whoever changed them is either in the snapshot or has noted it. So
+-- one call moves noted_blocks on; the next learns a transaction that began to write after that; and when
+-- all before it have ended, folded_to follows, up to there. It goes back at once, where tokens got
+-- smaller, and noted_blocks only when that is committed. In a transaction that has written before, which
+-- may be older than a writer, neither is known. A sequence knows no rollback: where it is not what the
+-- table says, all this begins anew.
+CREATE OR REPLACE FUNCTION analytics.fold(most integer, blocks_kept_back integer DEFAULT 16)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = off
+SET lock_timeout = '100ms'
 AS $body$
 DECLARE
+  has_written boolean := pg_current_xact_id_if_assigned() IS NOT NULL;
+  state analytics.fold_state;
+  last_block bigint;
+  target tid;
+  goes_back boolean;
   folded bigint := 0;
 BEGIN
   IF pg_is_in_recovery() OR NOT pg_try_advisory_xact_lock(hashtext('coworking_analytics.fold')) THEN
     RETURN 0;
   END IF;
-  WITH taken AS MATERIALIZED (
+  BEGIN
+    PERFORM analytics.hold_tokens();
+  EXCEPTION
+    WHEN lock_not_available THEN
+      RETURN 0; -- somebody changes the table: later
+  END;
+  IF NOT analytics.is_exact() THEN
+    RETURN 0;
+  END IF;
+  SELECT * INTO STRICT state FROM analytics.fold_state;
+  IF state.noted_blocks <> pg_sequence_last_value('analytics.noted_blocks') THEN
+    state.noted_blocks := pg_sequence_last_value('analytics.noted_blocks');
+    state.noted_since := NULL;
+  END IF;
+  last_block := greatest(pg_relation_size('public.tokens') / current_setting('block_size')::bigint - blocks_kept_back, 0);
+  goes_back := analytics.first_place(last_block) < state.folded_to;
+  IF goes_back THEN
+    target := analytics.first_place(last_block);
+  ELSE
+    IF NOT has_written AND state.noted_blocks > last_block THEN
+      state.noted_blocks := setval('analytics.noted_blocks', last_block);
+    ELSIF NOT has_written AND state.noted_since IS NULL THEN
+      state.noted_since := pg_current_xact_id();
+    END IF;
+    target := CASE WHEN state.noted_since <= pg_snapshot_xmin(pg_current_snapshot()) THEN analytics.first_place(state.noted_blocks)
+                   ELSE state.folded_to END;
+  END IF;
+  WITH noted AS MATERIALIZED (
     DELETE FROM analytics.token_changes
-     WHERE ctid = ANY (ARRAY(SELECT ctid FROM analytics.token_changes LIMIT most))
-    RETURNING change, user_id, created_at, used_at
+     WHERE ctid = ANY (ARRAY(SELECT ctid
+                               FROM analytics.token_changes
+                              WHERE place < state.folded_to
+                              LIMIT CASE WHEN NOT goes_back THEN most END))
+    RETURNING change, user_id::bigint, created_at::timestamp, used_at::timestamp
+  ), next AS MATERIALIZED (
+    SELECT greatest(most - (SELECT count(*) FROM noted), 0) AS room
+  ), following AS MATERIALIZED (
+    SELECT t.ctid AS place
+      FROM public.tokens AS t
+     WHERE NOT goes_back
+       AND t.ctid >= state.folded_to
+       AND t.ctid < target
+     LIMIT (SELECT room + 1 FROM next)
+  ), bound AS MATERIALIZED (
+    SELECT CASE WHEN count(*) > (SELECT room FROM next) THEN max(place) ELSE target END AS place FROM following
+  ), needless AS (
+    DELETE FROM analytics.token_changes WHERE place >= state.folded_to AND place < (SELECT place FROM bound)
+  ), moved AS MATERIALIZED (
+    SELECT CASE WHEN goes_back THEN -1 ELSE 1 END AS change, t.user_id::bigint, t.created_at, t.used_at
+      FROM public.tokens AS t
+     WHERE t.ctid >= least(state.folded_to, (SELECT place FROM bound))
+       AND t.ctid < greatest(state.folded_to, (SELECT place FROM bound))
+  ), taken AS MATERIALIZED (
+    SELECT * FROM noted
+    UNION ALL
+    SELECT * FROM moved
   ), days AS (
     INSERT INTO analytics.daily_tokens AS d
-    SELECT t.created_at::date,
-           sum(t.change),
-           coalesce(sum(t.change) FILTER (WHERE t.used_at IS NOT NULL), 0),
-           coalesce(sum(t.change) FILTER (WHERE t.used_at < t.created_at), 0),
-           coalesce(sum(t.change) FILTER (WHERE analytics.is_within('5 minutes', t.created_at, t.used_at)), 0),
-           coalesce(sum(t.change) FILTER (WHERE analytics.is_within('15 minutes', t.created_at, t.used_at)), 0),
-           coalesce(sum(t.change) FILTER (WHERE analytics.is_within('60 minutes', t.created_at, t.used_at)), 0)
+    SELECT c.date, sum(c.requested), sum(c.used), sum(c.used_before_request),
+           sum(c.within_5_minutes), sum(c.within_15_minutes), sum(c.within_60_minutes)
       FROM taken AS t
-     WHERE t.created_at IS NOT NULL -- as all are, but for those noted while the rollups are set aside
+     CROSS JOIN LATERAL analytics.day_changes(t.change, t.created_at, t.used_at) AS c
      GROUP BY 1
         ON CONFLICT (date) DO UPDATE
        SET requested = d.requested + excluded.requested,
@@ -322,7 +452,7 @@ BEGIN
     INSERT INTO analytics.hourly_visits AS h
     SELECT date_trunc('hour', t.created_at), sum(t.change)
       FROM taken AS t
-     WHERE t.used_at IS NOT NULL AND t.created_at IS NOT NULL
+     WHERE t.used_at IS NOT NULL
      GROUP BY 1
     HAVING sum(t.change) <> 0
         ON CONFLICT (hour) DO UPDATE
@@ -331,18 +461,29 @@ BEGIN
     INSERT INTO analytics.user_tokens AS u
     SELECT t.user_id, sum(t.change)
       FROM taken AS t
-     WHERE t.user_id IS NOT NULL
      GROUP BY 1
     HAVING sum(t.change) <> 0
+     ORDER BY 1
         ON CONFLICT (user_id) DO UPDATE
        SET tokens = u.tokens + excluded.tokens
   )
-  SELECT count(*) INTO folded FROM taken;
-  RETURN folded;
+  SELECT b.place, (SELECT count(*) FROM noted) + (SELECT count(*) FROM moved WHERE NOT goes_back)
+    INTO target, folded
+    FROM bound AS b;
+  state.folded_to := target;
+  IF target = analytics.first_place(state.noted_blocks) AND state.noted_blocks < last_block THEN
+    state.noted_blocks := setval('analytics.noted_blocks', last_block);
+    state.noted_since := NULL;
+  END IF;
+  UPDATE analytics.fold_state AS s
+     SET folded_to = state.folded_to, noted_blocks = state.noted_blocks, noted_since = state.noted_since
+   WHERE s IS DISTINCT FROM state;
+  RETURN least(folded, most); -- going back takes all changes at once
 END
 $body$;
 
-COMMENT ON FUNCTION analytics.fold(integer) IS 'Moves at most so many changes into the rollups; returns how many';
+COMMENT ON FUNCTION analytics.fold(integer, integer) IS
+  'Moves at most so many changes and tokens into the rollups, but none of the last blocks; returns how many';
 
 -- One row for each difference between the rollups and tokens, in one snapshot.
 CREATE OR REPLACE FUNCTION analytics.check()
@@ -379,8 +520,9 @@ BEGIN
 END
 $body$;
 
--- Makes the rollups anew while writers and readers go on: all in one statement, hence one snapshot,
--- which the changes it deletes belong to as well; in order, for reports that read in order. Fails where tokens is not what the triggers follow.
+-- Makes the rollups anew, up to where they were, while writers and readers go on: all in one statement,
+-- hence one snapshot, which the changes it deletes belong to as well; in order, for reports that read in
+-- order. Fails where tokens is not what the triggers follow.
 CREATE OR REPLACE FUNCTION analytics.rebuild()
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -390,6 +532,11 @@ AS $body$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('coworking_analytics.fold'));
   PERFORM analytics.hold_tokens();
+  -- A dump holds its tables as of one moment and a sequence as of another.
+  UPDATE analytics.fold_state AS s
+     SET folded_to = least(s.folded_to, analytics.first_place(n.blocks)), noted_blocks = n.blocks, noted_since = NULL
+    FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks)
+   WHERE s.noted_blocks <> n.blocks;
   IF NOT EXISTS (SELECT FROM analytics.basis()) THEN
     RAISE EXCEPTION 'public.tokens does not have the columns and triggers that rollups need: run make migrate';
   END IF;
@@ -400,7 +547,17 @@ BEGIN
   ), new_basis AS (
     INSERT INTO analytics.rollup_basis SELECT * FROM analytics.basis()
   ), days AS MATERIALIZED (
-    SELECT * FROM analytics.days_counted() ORDER BY date
+    SELECT k.date, sum(k.requested) AS requested, sum(k.used) AS used, sum(k.used_before_request) AS used_before_request,
+           sum(k.within_5_minutes) AS within_5_minutes, sum(k.within_15_minutes) AS within_15_minutes,
+           sum(k.within_60_minutes) AS within_60_minutes
+      FROM (SELECT * FROM analytics.days_counted()
+            UNION ALL
+            SELECT d.*
+              FROM analytics.recent_dates() AS r
+             CROSS JOIN LATERAL analytics.day_changes(-1, r.created_at, r.used_at) AS d) AS k
+     GROUP BY k.date
+    HAVING sum(k.requested) <> 0
+     ORDER BY k.date
   ), old_days AS (
     DELETE FROM analytics.daily_tokens AS d WHERE NOT EXISTS (SELECT FROM days WHERE days.date = d.date)
   ), new_days AS (
@@ -415,7 +572,13 @@ BEGIN
            within_60_minutes = excluded.within_60_minutes
      WHERE d IS DISTINCT FROM excluded
   ), hours AS MATERIALIZED (
-    SELECT * FROM analytics.hours_counted() ORDER BY hour
+    SELECT k.hour, sum(k.visits) AS visits
+      FROM (SELECT * FROM analytics.hours_counted()
+            UNION ALL
+            SELECT date_trunc('hour', r.created_at), -1 FROM analytics.recent_dates() AS r WHERE r.used_at IS NOT NULL) AS k
+     GROUP BY k.hour
+    HAVING sum(k.visits) <> 0
+     ORDER BY k.hour
   ), old_hours AS (
     DELETE FROM analytics.hourly_visits AS h WHERE NOT EXISTS (SELECT FROM hours WHERE hours.hour = h.hour)
   ), new_hours AS (
@@ -425,7 +588,13 @@ BEGIN
        SET visits = excluded.visits
      WHERE h IS DISTINCT FROM excluded
   ), users AS MATERIALIZED (
-    SELECT * FROM analytics.user_tokens_counted() ORDER BY user_id
+    SELECT k.user_id, sum(k.tokens) AS tokens
+      FROM (SELECT * FROM analytics.user_tokens_counted()
+            UNION ALL
+            SELECT r.user_id, -1 FROM analytics.recent_users() AS r) AS k
+     GROUP BY k.user_id
+    HAVING sum(k.tokens) <> 0
+     ORDER BY k.user_id
   ), old_users AS (
     DELETE FROM analytics.user_tokens AS u WHERE NOT EXISTS (SELECT FROM users WHERE users.user_id = u.user_id)
   )
@@ -517,6 +686,10 @@ GRANT SELECT ON analytics.rollup_basis TO PUBLIC; -- a migration asks without ri
 -- Last, so that the lock on tokens is held for no longer than this takes.
 DO $body$
 BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind IN ('r', 'p')) THEN
+    EXECUTE format('GRANT SELECT (ctid) ON public.tokens TO coworking_analytics_reader, %I',
+                   (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics'));
+  END IF;
   IF EXISTS (SELECT FROM analytics.triggers())
      OR NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind = 'r') THEN
     RETURN; -- they are there; or it is a view or partitioned, and reports read it as it is
@@ -527,15 +700,12 @@ BEGIN
   PERFORM analytics.lock_tokens('SHARE ROW EXCLUSIVE');
   CREATE OR REPLACE TRIGGER analytics_insert
     AFTER INSERT ON public.tokens
-    REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_insert();
+    FOR EACH ROW EXECUTE FUNCTION analytics.note_insert();
   CREATE OR REPLACE TRIGGER analytics_update
     AFTER UPDATE ON public.tokens
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_update();
+    FOR EACH ROW EXECUTE FUNCTION analytics.note_update();
   CREATE OR REPLACE TRIGGER analytics_delete
     AFTER DELETE ON public.tokens
-    REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_delete();
+    FOR EACH ROW EXECUTE FUNCTION analytics.note_delete();
 END
 $body$;

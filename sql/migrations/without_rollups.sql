@@ -21,14 +21,22 @@ SELECT pg_advisory_xact_lock(hashtext('coworking_analytics'))
 \ir 0004_facts.sql
 DROP FUNCTION IF EXISTS
   analytics.lock_tokens(text), analytics.inspect(), analytics.start_inspection(), analytics.rebuild(),
-  analytics.hold_tokens(), analytics.check(), analytics.fold(integer), analytics.user_tokens_kept(),
-  analytics.hours_kept(), analytics.days_kept(), analytics.rollups_in_force(), analytics.basis(), analytics.triggers(),
-  analytics.note_insert(), analytics.note_update(), analytics.note_delete(), analytics.absent(),
-  analytics.as_bigint(bigint), analytics.as_bigint(integer), analytics.as_bigint(smallint), analytics.as_bigint(oid),
-  analytics.as_bigint(anyelement), analytics.as_timestamp(timestamp), analytics.as_timestamp(date),
-  analytics.as_timestamp(anyelement);
+  analytics.hold_tokens(), analytics.check(), analytics.fold(integer, integer), analytics.user_tokens_kept(),
+  analytics.hours_kept(), analytics.days_kept(), analytics.day_changes(integer, timestamp, timestamp),
+  analytics.changed_users(), analytics.changed_dates(), analytics.recent_users(), analytics.recent_dates(),
+  analytics.rollups_in_force(), analytics.basis(), analytics.triggers(), analytics.note_insert(), analytics.note_update(),
+  analytics.note_delete(), analytics.first_place(bigint);
 DROP TABLE IF EXISTS
   analytics.inspections, analytics.rollup_basis, analytics.user_tokens, analytics.hourly_visits, analytics.daily_tokens,
-  analytics.token_changes;
+  analytics.fold_state, analytics.token_changes;
+DROP SEQUENCE IF EXISTS analytics.noted_blocks;
+DO $body$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind IN ('r', 'p')) THEN
+    EXECUTE format('REVOKE SELECT (ctid) ON public.tokens FROM coworking_analytics_reader, %I',
+                   (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics'));
+  END IF;
+END
+$body$;
 DELETE FROM analytics.migrations WHERE number = 5;
 COMMIT;

@@ -595,21 +595,24 @@ def test_the_logger_keeps_the_rollups(programs, service, server):
     database = server.create_database(next(names))
     database.run_file(ROOT / "test/service/example.sql")
     assert database.migrate().returncode == 0
-    insert = "INSERT INTO tokens (user_id, token) VALUES (3, 'x')"
-    for statement, expected in [
-        ("SELECT 1", {"rollups": "on", "folded": 0, "drift": 0}),
-        (f"{insert}; {insert}", {"rollups": "on", "folded": 2}),
-        ("SELECT 1", {"rollups": "on", "folded": 0}),
-        (f"TRUNCATE tokens; {insert}", {"rollups": "rebuilt", "folded": 1, "drift": 0}),
-        ("SELECT 1", {"rollups": "on", "folded": 0}),
-        (f"SET session_replication_role = replica; {insert}", {"rollups": "on", "folded": 0}),
-        ("UPDATE analytics.inspections SET started_at = started_at - interval '1 day'",
-         {"rollups": "rebuilt", "folded": 0, "drift": 2}),
-        ("DROP TRIGGER analytics_insert ON tokens", {"rollups": "set aside", "folded": 0}),
-    ]:
+
+    def keep(statement):
         database.execute(statement)
         status, line, _, _ = usage_logger(programs, database, service.port)
-        assert (status, {name: line[name] for name in ("rollups", "folded", "drift") if name in line}) == (0, expected)
+        assert status == 0
+        return {name: line[name] for name in ("rollups", "folded", "drift") if name in line}
+
+    insert = "INSERT INTO tokens (user_id, token) SELECT 3, 'x' FROM generate_series(1, 5000)"
+    assert keep("SELECT 1") == {"rollups": "on", "folded": 0, "drift": 0}
+    assert keep(insert) == {"rollups": "on", "folded": 0}  # it only looks how far it may go
+    assert 2000 < keep("SELECT 1")["folded"] < 5000
+    assert keep("UPDATE tokens SET used_at = now() WHERE id <= 6") == {"rollups": "on", "folded": 6}
+    assert keep("SELECT 1") == {"rollups": "on", "folded": 0}
+    assert keep("SET session_replication_role = replica; DELETE FROM tokens WHERE id = 7") == {"rollups": "on", "folded": 0}
+    assert keep("UPDATE analytics.inspections SET started_at = started_at - interval '1 day'") == {
+        "rollups": "rebuilt", "folded": 0, "drift": 2}
+    assert keep(f"TRUNCATE tokens; {insert}") == {"rollups": "rebuilt", "folded": 0, "drift": 0}
+    assert keep("DROP TRIGGER analytics_insert ON tokens") == {"rollups": "set aside", "folded": 0}
     assert database.migrate(ROLLUPS="off").returncode == 0
     _, line, _, _ = usage_logger(programs, database, service.port)
     assert (line["rollups"], line["folded"]) == ("off", 0)

@@ -61,13 +61,17 @@ REQUESTS_MAX = 60  # of a report, chosen at random; the first few always
 
 @pytest.fixture(scope="module", params=["on", "off"])
 def data(server, request):
-    """The rows above; with rollups, half of them folded."""
+    """The rows above; with rollups, half of them folded, and some changed since."""
     database = make_database(server, ROLLUPS=request.param)
     database.rollups = request.param
     database.execute(FILL)
     if request.param == "on":
-        database.execute("SELECT analytics.fold(700)")
-        assert database.execute("SELECT analytics.is_exact(), count(*) > 100 FROM analytics.token_changes") == [(True, True)]
+        for most in (0, 0, 700):
+            database.execute("SELECT analytics.fold(%s, 0)", (most,))
+        database.execute("UPDATE tokens SET used_at = used_at WHERE id % 5 = 0")
+        kept = "SELECT sum(tokens) = 700, analytics.is_exact() FROM analytics.user_tokens"
+        assert database.execute(kept) == [(True, True)]
+        assert database.execute("SELECT count(*) > 100 FROM analytics.token_changes") == [(True,)]
     return database
 
 

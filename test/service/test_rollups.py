@@ -131,7 +131,7 @@ def test_a_report_on_its_own_never_shows_half_a_transaction(server):
     def fold():
         with database.connect(**database.reader) as connection:
             while not stopping.wait(0.005):
-                connection.execute("SELECT analytics.fold(1000)")
+                connection.execute("SELECT analytics.fold(1000, 0)")
 
     threads = [threading.Thread(target=fold, daemon=True)]
     for function in FUNCTIONS:
@@ -208,21 +208,118 @@ def test_writers_do_not_wait_for_each_other(database, first, second, isolation):
     check_exact(database)
 
 
-@pytest.mark.parametrize("statement", [*SIDE_BY_SIDE, "TRUNCATE tokens", "LOCK TABLE tokens"])
+@pytest.mark.parametrize("statement", SIDE_BY_SIDE)
 def test_writers_and_folders_do_not_wait_for_each_other(database, statement):
     with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
         writer.execute("INSERT INTO tokens (user_id, token, created_at) SELECT 3, 'x', timestamp '2024-02-28'"
                        " + n * interval '1 h' FROM generate_series(1, 100) AS n")
+        fold_all(folder)
+        writer.execute("UPDATE tokens SET used_at = created_at WHERE user_id = 3")
         for connection in (writer, folder):
             connection.execute("SET lock_timeout = '500ms'")
         folder.execute("BEGIN")
-        assert folder.execute("SELECT analytics.fold(10)") == [(10,)]
+        assert folder.execute("SELECT analytics.fold(10, 0)") == [(10,)]
         writer.execute("BEGIN; " + statement.format(n=1))
         folder.execute("COMMIT")
-        assert folder.execute("SELECT analytics.fold(10)") == [(10,)]
+        assert folder.execute("SELECT analytics.fold(10, 0)") == [(10,)]
+        check_exact(database)
+        writer.execute("COMMIT")
+    check_exact(database)
+
+
+@pytest.mark.parametrize("statement", ["TRUNCATE tokens", "LOCK TABLE tokens"])
+def test_a_fold_does_not_wait_for_who_has_the_table_alone(database, statement):
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+        writer.execute("DELETE FROM tokens WHERE user_id = 3")
+        writer.execute("BEGIN; " + statement)
+        began = time.monotonic()
+        assert folder.execute("SELECT analytics.fold(10, 0)") == [(0,)]
+        assert time.monotonic() - began < 2
         writer.execute("COMMIT")
     if "TRUNCATE" in statement:
         rebuild(database)
+    check_exact(database)
+
+
+def fold_state(database):
+    """Up to where tokens are folded, and the block up to which writers note what they change."""
+    return database.execute("SELECT folded_to, last_value FROM analytics.fold_state, analytics.noted_blocks")[0]
+
+
+HUNDRED = "INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 100)"
+
+
+@pytest.mark.parametrize("statement", [HUNDRED, "UPDATE tokens SET used_at = now() WHERE user_id = 5",
+                                       "DELETE FROM tokens WHERE user_id = 5"])
+@pytest.mark.parametrize("begin", ["BEGIN; COMMIT", "BEGIN; SELECT pg_current_xact_id()"])
+def test_a_fold_does_not_pass_who_began_to_write_before_it(server, begin, statement):
+    """Nor when the folder's own transaction is older still."""
+    database = create_rollups_database(server, next(names))
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+        folder.execute(begin)
+        writer.execute(f"{HUNDRED}; {HUNDRED}; BEGIN; {statement}")
+        before = fold_state(database)
+        for _ in range(5):
+            assert folder.execute("SELECT analytics.fold(10000, 0)")[0][0] <= 200
+            check_exact(database)
+        assert fold_state(database)[0] == before[0] and fold_state(database)[1] > before[1]
+        database.execute(statement if statement == HUNDRED else HUNDRED)
+        check_exact(database)
+        folder.execute("COMMIT")
+        writer.execute("COMMIT")
+        check_exact(database)
+        fold_all(folder)
+        assert fold_state(database)[0] != before[0]
+    check_exact(database)
+
+
+def test_who_writes_while_a_fold_goes_back_is_not_lost(server):
+    database = create_rollups_database(server, next(names))
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+        writer.execute(f"{HUNDRED}; {HUNDRED}; {HUNDRED}; {HUNDRED}")
+        fold_all(folder)
+        before = fold_state(database)
+        folder.execute("BEGIN")
+        for _ in range(2):
+            folder.execute("SELECT analytics.fold(0, 100)")  # a table of fewer blocks than are kept back
+        writer.execute("UPDATE tokens SET used_at = now() WHERE user_id = 5")
+        writer.execute(HUNDRED)
+        check_exact(database)
+        folder.execute("COMMIT")
+        check_exact(database)
+        assert fold_state(database)[1] == before[1]
+        for _ in range(2):
+            folder.execute("SELECT analytics.fold(0, 100)")
+        assert fold_state(database)[1] < before[1]
+        writer.execute("DELETE FROM tokens WHERE user_id = 5")
+        check_exact(database)
+        fold_all(folder)
+    check_exact(database)
+
+
+@pytest.mark.parametrize("blocks_kept_back", [0, 100])
+def test_a_fold_that_is_rolled_back_misleads_nobody(server, blocks_kept_back):
+    """What it told the writers stays: a sequence knows no rollback."""
+    database = create_rollups_database(server, next(names))
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+        writer.execute(f"{HUNDRED}; {HUNDRED}; {HUNDRED}; {HUNDRED}")
+        if blocks_kept_back:
+            folder.execute("SELECT analytics.fold(0, 100)")  # the next one tells the writers
+        folder.execute("BEGIN")
+        folder.execute("SELECT analytics.fold(0, %s)", (blocks_kept_back,))
+        folder.execute("ROLLBACK")
+        table, sequence = database.execute("SELECT s.noted_blocks, n.last_value"
+                                           "  FROM analytics.fold_state AS s, analytics.noted_blocks AS n")[0]
+        assert table > sequence if blocks_kept_back else table < sequence
+        writer.execute(f"{HUNDRED}; {HUNDRED}; {HUNDRED}; {HUNDRED}; BEGIN; UPDATE tokens SET used_at = now()")
+        for _ in range(5):
+            folder.execute("SELECT analytics.fold(10000, 0)")
+            check_exact(database)
+        writer.execute("COMMIT")
+        check_exact(database)
+        fold_all(folder)
+        check_exact(database)
+        writer.execute("UPDATE tokens SET used_at = NULL")
     check_exact(database)
 
 
@@ -243,7 +340,7 @@ def outcomes(database, seed, rollups):
                 except psycopg2.Error as error:
                     found.append(error.pgcode)
                 if rollups == "on":
-                    folder.execute("SELECT analytics.fold(5)")
+                    folder.execute("SELECT analytics.fold(5, 0)")
     return found
 
 
