@@ -19,6 +19,7 @@ enum {
     DATABASE_LIMIT_MS = 10000,    /* all three checks are over well before the next run is due */
     FOLD_LIMIT_MS = 5000,         /* what is left after that waits for the next run */
     FOLD_MOST = 50000,            /* of sql/logger/fold.sql */
+    FOLD_STEPS = 3,               /* look how far it may go; learn who does not know yet; follow */
     INSPECTION_LIMIT_MS = 300000, /* rare: the runs that are due meanwhile are left out */
     DAYS_SHOWN = 31,
     DATE_SIZE = 16,
@@ -116,15 +117,18 @@ static enum status ask(struct db *db, const struct db_query *query, int64_t dead
     return status;
 }
 
-/* A part at a time, so that no transaction is long. */
+/* A part at a time, so that no transaction is long, and each step of analytics.fold() by itself. */
 static enum status fold(struct db *db, int64_t *folded) {
     char count[STATE_SIZE], none[STATE_SIZE];
-    int64_t deadline = deadline_in(FOLD_LIMIT_MS), part = FOLD_MOST;
+    int64_t deadline = deadline_in(FOLD_LIMIT_MS);
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && part == FOLD_MOST && deadline_left(deadline) > 0) {
+    int steps_left = FOLD_STEPS;
+    while (status == STATUS_OK && steps_left > 0 && deadline_left(deadline) > 0) {
         status = ask(db, &fold_query, deadline_in(DATABASE_LIMIT_MS), count, none);
-        part = strtoll(count, NULL, 10);
+        int64_t part = strtoll(count, NULL, 10);
         *folded += part;
+        if (part < FOLD_MOST)
+            steps_left--;
     }
     return status;
 }

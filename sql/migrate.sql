@@ -27,6 +27,16 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
   $body$;
 \endif
 
+-- Rollups of an earlier form, which no release had, are made anew.
+SELECT EXISTS (SELECT
+                 FROM pg_proc AS p
+                 JOIN pg_namespace AS n ON n.oid = p.pronamespace
+                WHERE n.nspname = 'analytics' AND p.proname = 'fold' AND p.pronargs = 1) AS has_earlier_form
+\gset
+\if :has_earlier_form
+  \ir migrations/without_rollups.sql
+\endif
+
 -- All that the reader needs: tables, columns and functions made anew come without.
 \if :has_list
   SELECT count(*) = 6 - (NOT :'rollups'::boolean)::integer AS has_migrations
@@ -55,7 +65,7 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
   \gset
   \if :rollups
     SELECT :'is_current'::boolean
-           AND (EXISTS (SELECT FROM analytics.triggers()) OR c.relkind <> 'r')
+           AND (EXISTS (SELECT FROM analytics.tokens_trigger()) OR c.relkind <> 'r')
            AND (analytics.is_exact() OR NOT EXISTS (SELECT FROM analytics.basis())) AS is_current
       FROM pg_class AS c
       JOIN pg_namespace AS n ON n.oid = c.relnamespace

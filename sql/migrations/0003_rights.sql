@@ -79,7 +79,7 @@ BEGIN
 END
 $body$;
 
--- A migration that has nothing to do asks these without rights; who restores tokens makes its triggers.
+-- A migration that has nothing to do asks these without rights; who restores tokens makes its trigger.
 DO $body$
 DECLARE
   open_to_all regprocedure;
@@ -88,7 +88,7 @@ BEGIN
     SELECT p.oid
       FROM pg_catalog.pg_proc AS p
      WHERE p.pronamespace = 'analytics'::regnamespace
-       AND (p.proname IN ('columns_read', 'triggers', 'basis', 'rollups_in_force', 'is_exact')
+       AND (p.proname IN ('columns_read', 'tokens_trigger', 'basis', 'rollups_in_force', 'is_exact')
             OR p.prorettype = 'trigger'::regtype)
   LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', open_to_all);

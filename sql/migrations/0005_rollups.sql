@@ -12,9 +12,9 @@
 CREATE TABLE IF NOT EXISTS analytics.token_changes (
   change smallint NOT NULL,
   place tid NOT NULL,
-  user_id text,
-  created_at text,
-  used_at text
+  user_id bigint,
+  created_at timestamp,
+  used_at timestamp
 ) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE analytics.token_changes IS 'Tokens that came to (1) and went from (-1) places before folded_to';
 
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS analytics.rollup_basis (
   relation oid NOT NULL,
   file oid NOT NULL,
   columns text[] NOT NULL,
-  triggers text[] NOT NULL
+  trigger text NOT NULL
 );
 COMMENT ON TABLE analytics.rollup_basis IS 'What basis() was when the rollups were made; no row until they are';
 
@@ -82,79 +82,81 @@ SELECT analytics.first_place(n.blocks), n.blocks
   FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks)
  WHERE NOT EXISTS (SELECT FROM analytics.fold_state);
 
--- Note what a statement did to tokens. A write must not fail because of us, so nothing in here can: a
--- place is there whatever columns are, and what to_jsonb() does not find is NULL. Texts, for a column may
--- have any type; one that is missing or of another type changes basis(), and so sets the rollups aside.
-CREATE OR REPLACE FUNCTION analytics.note_insert()
+-- Notes a token that went from a place before noted_blocks, and one that came to such a place. A write
+-- must not fail because of us, whatever the columns are. What plpgsql has planned for columns of other
+-- types fails for as long as a session lasts: then they are read as they are now. Where that fails too, they
+-- are not what basis() asks for, so the rollups are set aside. What reads them writes nothing, hence its
+-- subtransaction has no number, and costs nobody else anything.
+CREATE OR REPLACE FUNCTION analytics.note_change()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ''
 AS $body$
+DECLARE
+  noted_to tid := analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks'));
+  old_user_id bigint;
+  old_created_at timestamp;
+  old_used_at timestamp;
+  new_user_id bigint;
+  new_created_at timestamp;
+  new_used_at timestamp;
 BEGIN
-  IF NEW.ctid < analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks')) THEN
+  IF least(OLD.ctid, NEW.ctid) < noted_to THEN
+    BEGIN
+      old_user_id := OLD.user_id;
+      old_created_at := OLD.created_at;
+      old_used_at := OLD.used_at;
+      new_user_id := NEW.user_id;
+      new_created_at := NEW.created_at;
+      new_used_at := NEW.used_at;
+    EXCEPTION
+      WHEN OTHERS THEN
+        BEGIN
+          EXECUTE 'SELECT ($1).user_id, ($1).created_at, ($1).used_at, ($2).user_id, ($2).created_at, ($2).used_at'
+             INTO old_user_id, old_created_at, old_used_at, new_user_id, new_created_at, new_used_at
+            USING OLD, NEW;
+        EXCEPTION
+          WHEN insufficient_resources OR program_limit_exceeded THEN
+            RAISE; -- as the write itself would
+          WHEN OTHERS THEN
+            RETURN NULL;
+        END;
+    END;
     INSERT INTO analytics.token_changes
-    SELECT 1, NEW.ctid, t ->> 'user_id', t ->> 'created_at', t ->> 'used_at' FROM to_jsonb(NEW) AS t;
+    SELECT c.*
+      FROM (VALUES (-1, OLD.ctid, old_user_id, old_created_at, old_used_at),
+                   (1, NEW.ctid, new_user_id, new_created_at, new_used_at)) AS c (change, place)
+     WHERE c.place < noted_to;
   END IF;
   RETURN NULL;
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.note_update()
-RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = ''
-AS $body$
-BEGIN
-  IF least(OLD.ctid, NEW.ctid) < analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks')) THEN
-    INSERT INTO analytics.token_changes
-    SELECT c.change, c.place, t ->> 'user_id', t ->> 'created_at', t ->> 'used_at'
-      FROM (VALUES (-1, OLD.ctid, to_jsonb(OLD)), (1, NEW.ctid, to_jsonb(NEW))) AS c (change, place, t);
-  END IF;
-  RETURN NULL;
-END
-$body$;
-
-CREATE OR REPLACE FUNCTION analytics.note_delete()
-RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = ''
-AS $body$
-BEGIN
-  IF OLD.ctid < analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks')) THEN
-    INSERT INTO analytics.token_changes
-    SELECT -1, OLD.ctid, t ->> 'user_id', t ->> 'created_at', t ->> 'used_at' FROM to_jsonb(OLD) AS t;
-  END IF;
-  RETURN NULL;
-END
-$body$;
-
--- One row when all our triggers on tokens fire. A trigger that was off in between has another xmin.
-CREATE OR REPLACE FUNCTION analytics.triggers()
-RETURNS TABLE (relation oid, triggers text[])
+-- One row when our trigger on tokens fires. One that was off in between has another xmin.
+CREATE OR REPLACE FUNCTION analytics.tokens_trigger()
+RETURNS TABLE (relation oid, identity text)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, array_agg(concat_ws(' ', g.oid, g.xmin, g.tgenabled))
+  SELECT c.oid, concat_ws(' ', g.oid, g.xmin, g.tgenabled)
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid
    WHERE n.nspname = 'public'
      AND c.relname = 'tokens'
-     AND g.tgname IN ('analytics_insert', 'analytics_update', 'analytics_delete')
+     AND g.tgname = 'analytics_change'
      AND g.tgenabled IN ('O', 'A')
-   GROUP BY c.oid
-  HAVING count(*) = 3
 $body$;
 
--- One row while tokens is what the triggers can follow. It differs after all that changes rows without
--- firing them: TRUNCATE, a new table, a rewrite by ALTER TABLE (and by VACUUM FULL: the price of not
--- telling them apart), columns changing places or types or what may be NULL, triggers that were off. A
+-- One row while tokens is what the trigger can follow. It differs after all that changes rows without
+-- firing it: TRUNCATE, a new table, a rewrite by ALTER TABLE (and by VACUUM FULL: the price of not
+-- telling them apart), columns changing places or types or what may be NULL, a trigger that was off. A
 -- column that was renamed in between has another xmin.
 CREATE OR REPLACE FUNCTION analytics.basis()
-RETURNS TABLE (relation oid, file oid, columns text[], triggers text[])
+RETURNS TABLE (relation oid, file oid, columns text[], trigger text)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, c.relfilenode, array_agg(concat_ws(' ', a.attname, a.attnum, a.xmin)), g.triggers
-    FROM analytics.triggers() AS g
+  SELECT c.oid, c.relfilenode, array_agg(concat_ws(' ', a.attname, a.attnum, a.xmin)), g.identity
+    FROM analytics.tokens_trigger() AS g
     JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
    WHERE c.relkind = 'r'
@@ -164,7 +166,7 @@ AS $body$
      AND (a.attname = 'user_id' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
           OR a.attname IN ('created_at', 'used_at') AND a.atttypid = 'timestamp'::regtype)
      AND (a.attnotnull OR a.attname = 'used_at')
-   GROUP BY c.oid, c.relfilenode, g.triggers
+   GROUP BY c.oid, c.relfilenode, g.identity
   HAVING count(*) = 3
 $body$;
 
@@ -187,10 +189,10 @@ AS $body$
             FROM pg_catalog.pg_attribute AS a
            WHERE a.attrelid = b.relation
              AND concat_ws(' ', a.attname, a.attnum, a.xmin) = ANY (b.columns))
-     AND (SELECT count(*) = 3
-            FROM pg_catalog.pg_trigger AS g
-           WHERE g.tgrelid = b.relation
-             AND concat_ws(' ', g.oid, g.xmin, g.tgenabled) = ANY (b.triggers))
+     AND EXISTS (SELECT
+                   FROM pg_catalog.pg_trigger AS g
+                  WHERE g.tgrelid = b.relation
+                    AND concat_ws(' ', g.oid, g.xmin, g.tgenabled) = b.trigger)
 $body$;
 
 CREATE OR REPLACE FUNCTION analytics.is_exact()
@@ -229,7 +231,7 @@ CREATE OR REPLACE FUNCTION analytics.changed_dates()
 RETURNS TABLE (change integer, created_at timestamp, used_at timestamp)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.change::integer, c.created_at::timestamp, c.used_at::timestamp
+  SELECT c.change::integer, c.created_at, c.used_at
     FROM analytics.token_changes AS c
    WHERE c.place < (SELECT folded_to FROM analytics.fold_state)
   UNION ALL
@@ -242,7 +244,7 @@ RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
   SELECT c.user_id, sum(c.change)
-    FROM (SELECT c.user_id::bigint, c.change::integer
+    FROM (SELECT c.user_id, c.change::integer
             FROM analytics.token_changes AS c
            WHERE c.place < (SELECT folded_to FROM analytics.fold_state)
           UNION ALL
@@ -375,7 +377,9 @@ DECLARE
   goes_back boolean;
   folded bigint := 0;
 BEGIN
-  IF pg_is_in_recovery() OR NOT pg_try_advisory_xact_lock(hashtext('coworking_analytics.fold')) THEN
+  IF pg_is_in_recovery()
+     OR NOT analytics.is_exact()
+     OR NOT pg_try_advisory_xact_lock(hashtext('coworking_analytics.fold')) THEN
     RETURN 0;
   END IF;
   BEGIN
@@ -385,7 +389,7 @@ BEGIN
       RETURN 0; -- somebody changes the table: later
   END;
   IF NOT analytics.is_exact() THEN
-    RETURN 0;
+    RETURN 0; -- they were set aside before the lock was had
   END IF;
   SELECT * INTO STRICT state FROM analytics.fold_state;
   IF state.noted_blocks <> pg_sequence_last_value('analytics.noted_blocks') THEN
@@ -411,7 +415,7 @@ BEGIN
                                FROM analytics.token_changes
                               WHERE place < state.folded_to
                               LIMIT CASE WHEN NOT goes_back THEN most END))
-    RETURNING change, user_id::bigint, created_at::timestamp, used_at::timestamp
+    RETURNING change, user_id, created_at, used_at
   ), next AS MATERIALIZED (
     SELECT greatest(most - (SELECT count(*) FROM noted), 0) AS room
   ), following AS MATERIALIZED (
@@ -522,7 +526,7 @@ $body$;
 
 -- Makes the rollups anew, up to where they were, while writers and readers go on: all in one statement,
 -- hence one snapshot, which the changes it deletes belong to as well; in order, for reports that read in
--- order. Fails where tokens is not what the triggers follow.
+-- order. Fails where tokens is not what the trigger follows.
 CREATE OR REPLACE FUNCTION analytics.rebuild()
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -538,7 +542,7 @@ BEGIN
     FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks)
    WHERE s.noted_blocks <> n.blocks;
   IF NOT EXISTS (SELECT FROM analytics.basis()) THEN
-    RAISE EXCEPTION 'public.tokens does not have the columns and triggers that rollups need: run make migrate';
+    RAISE EXCEPTION 'public.tokens does not have the columns and the trigger that rollups need: run make migrate';
   END IF;
   WITH no_changes AS (
     DELETE FROM analytics.token_changes
@@ -690,22 +694,16 @@ BEGIN
     EXECUTE format('GRANT SELECT (ctid) ON public.tokens TO coworking_analytics_reader, %I',
                    (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics'));
   END IF;
-  IF EXISTS (SELECT FROM analytics.triggers())
+  IF EXISTS (SELECT FROM analytics.tokens_trigger())
      OR NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind = 'r') THEN
     RETURN; -- they are there; or it is a view or partitioned, and reports read it as it is
   END IF;
   IF NOT has_table_privilege('public.tokens', 'TRIGGER') THEN
-    RAISE EXCEPTION 'no right to put triggers on public.tokens: migrate as its owner, or with ROLLUPS=off';
+    RAISE EXCEPTION 'no right to put a trigger on public.tokens: migrate as its owner, or with ROLLUPS=off';
   END IF;
   PERFORM analytics.lock_tokens('SHARE ROW EXCLUSIVE');
-  CREATE OR REPLACE TRIGGER analytics_insert
-    AFTER INSERT ON public.tokens
-    FOR EACH ROW EXECUTE FUNCTION analytics.note_insert();
-  CREATE OR REPLACE TRIGGER analytics_update
-    AFTER UPDATE ON public.tokens
-    FOR EACH ROW EXECUTE FUNCTION analytics.note_update();
-  CREATE OR REPLACE TRIGGER analytics_delete
-    AFTER DELETE ON public.tokens
-    FOR EACH ROW EXECUTE FUNCTION analytics.note_delete();
+  CREATE OR REPLACE TRIGGER analytics_change
+    AFTER INSERT OR UPDATE OR DELETE ON public.tokens
+    FOR EACH ROW EXECUTE FUNCTION analytics.note_change();
 END
 $body$;

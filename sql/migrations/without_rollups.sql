@@ -1,12 +1,13 @@
--- Takes the rollups away again: the triggers first, in a transaction of their own, so that the lock on
--- tokens is held for a moment only. Reports read tokens from then on.
+-- Takes the rollups away again, those of an earlier form too: first what is on tokens, in a transaction of
+-- its own, so that the lock is held for a moment only. Reports read tokens from then on.
 BEGIN;
 DO $body$
 BEGIN
   IF EXISTS (SELECT FROM pg_catalog.pg_trigger AS g
               WHERE g.tgrelid = 'public.tokens'::regclass
-                AND g.tgname IN ('analytics_insert', 'analytics_update', 'analytics_delete')) THEN
+                AND g.tgname IN ('analytics_change', 'analytics_insert', 'analytics_update', 'analytics_delete')) THEN
     PERFORM analytics.lock_tokens('ACCESS EXCLUSIVE');
+    DROP TRIGGER IF EXISTS analytics_change ON public.tokens;
     DROP TRIGGER IF EXISTS analytics_insert ON public.tokens;
     DROP TRIGGER IF EXISTS analytics_update ON public.tokens;
     DROP TRIGGER IF EXISTS analytics_delete ON public.tokens;
@@ -24,8 +25,13 @@ DROP FUNCTION IF EXISTS
   analytics.hold_tokens(), analytics.check(), analytics.fold(integer, integer), analytics.user_tokens_kept(),
   analytics.hours_kept(), analytics.days_kept(), analytics.day_changes(integer, timestamp, timestamp),
   analytics.changed_users(), analytics.changed_dates(), analytics.recent_users(), analytics.recent_dates(),
-  analytics.rollups_in_force(), analytics.basis(), analytics.triggers(), analytics.note_insert(), analytics.note_update(),
-  analytics.note_delete(), analytics.first_place(bigint);
+  analytics.rollups_in_force(), analytics.basis(), analytics.tokens_trigger(), analytics.note_change(),
+  analytics.first_place(bigint),
+  -- Of the earlier form:
+  analytics.fold(integer), analytics.triggers(), analytics.note_insert(), analytics.note_update(),
+  analytics.note_delete(), analytics.absent(), analytics.as_bigint(bigint), analytics.as_bigint(integer),
+  analytics.as_bigint(smallint), analytics.as_bigint(oid), analytics.as_bigint(anyelement),
+  analytics.as_timestamp(timestamp), analytics.as_timestamp(date), analytics.as_timestamp(anyelement);
 DROP TABLE IF EXISTS
   analytics.inspections, analytics.rollup_basis, analytics.user_tokens, analytics.hourly_visits, analytics.daily_tokens,
   analytics.fold_state, analytics.token_changes;
