@@ -2,7 +2,7 @@
 --   psql -v reader=ROLE -v rollups=on|off -f migrate.sql
 -- May be run at any time, again, and by several at once. Where nothing is to do it changes nothing
 -- and needs no rights. reader: the role that the workers log in as. rollups: off where the owner of
--- tokens allows no triggers; then reports read tokens itself.
+-- tokens allows no trigger; then reports read tokens itself.
 \set ON_ERROR_STOP on
 \set VERBOSITY terse
 \set QUIET on

@@ -536,11 +536,10 @@ AS $body$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('coworking_analytics.fold'));
   PERFORM analytics.hold_tokens();
-  -- A dump holds its tables as of one moment and a sequence as of another.
+  -- A dump holds its tables as of one moment and a sequence as of another, and transactions of another server.
   UPDATE analytics.fold_state AS s
      SET folded_to = least(s.folded_to, analytics.first_place(n.blocks)), noted_blocks = n.blocks, noted_since = NULL
-    FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks)
-   WHERE s.noted_blocks <> n.blocks;
+    FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks);
   IF NOT EXISTS (SELECT FROM analytics.basis()) THEN
     RAISE EXCEPTION 'public.tokens does not have the columns and the trigger that rollups need: run make migrate';
   END IF;

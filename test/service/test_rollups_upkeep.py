@@ -101,6 +101,18 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
     check_exact(database)
 
 
+def test_a_dump_from_a_server_with_more_transactions_is_folded_again(server):
+    database = create_rollups_database(server, next(names))
+    database.execute("UPDATE analytics.fold_state SET noted_since = '1000000000000'")
+    database.execute("SELECT analytics.rebuild()")
+    before = database.execute("SELECT folded_to FROM analytics.fold_state")
+    database.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
+    with database.connect(**database.reader) as connection:
+        assert fold_all(connection) >= 1000
+    assert database.execute("SELECT folded_to FROM analytics.fold_state") != before
+    check_exact(database)
+
+
 # The self-check and the repair
 
 LOAD = "COPY tokens (user_id, token, created_at, used_at) FROM PROGRAM 'seq -f \"%g\tx\t2024-02-28\t2024-02-29\" 1 30'"
