@@ -8,6 +8,7 @@
 \set QUIET on
 SET client_min_messages = warning;
 SET search_path = pg_catalog;
+SET default_transaction_isolation = 'read committed';
 SET check_function_bodies = off; -- a body may name a column that is not there at present
 
 -- The catalog is open to everyone; names would need rights on the schemas.

@@ -38,7 +38,8 @@ END
 $body$;
 
 -- The columns that the reports read, and whether those who read them may: the reader, and the owner of
--- the functions that keep rollups. One that the coworking service dropped costs its reports alone.
+-- the functions that keep rollups. One that the coworking service dropped costs its reports alone, or the
+-- rollups.
 CREATE OR REPLACE FUNCTION analytics.columns_read()
 RETURNS TABLE (relation name, attribute name, is_there boolean, is_granted boolean)
 LANGUAGE sql STABLE
@@ -49,7 +50,7 @@ AS $body$
          coalesce(has_column_privilege('coworking_analytics_reader', c.oid, a.attnum, 'SELECT')
                   AND has_column_privilege(ours.nspowner, c.oid, a.attnum, 'SELECT'), false)
     FROM (VALUES ('users', 'id'), ('users', 'joined_at'), ('users', 'is_active'),
-                 ('tokens', 'user_id'), ('tokens', 'created_at'), ('tokens', 'used_at'))
+                 ('tokens', 'id'), ('tokens', 'user_id'), ('tokens', 'created_at'), ('tokens', 'used_at'))
            AS w (relation, attribute)
     JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'public'
     JOIN pg_catalog.pg_namespace AS ours ON ours.nspname = 'analytics'
@@ -70,16 +71,20 @@ BEGIN
     IF wanted.is_granted THEN
       CONTINUE; -- a grant, even of what is there already, changes what the rollups go by
     ELSIF wanted.is_there THEN
+      -- An ALTER TABLE at the same time would fail; so it waits, or we give up before it is a deadlock.
+      SET LOCAL lock_timeout = '500ms';
+      EXECUTE format('LOCK TABLE public.%I IN ACCESS SHARE MODE', wanted.relation);
       EXECUTE format('GRANT SELECT (%I) ON public.%I TO coworking_analytics_reader, %I',
                      wanted.attribute, wanted.relation, keeper);
     ELSE
-      RAISE WARNING 'public.%.% is missing: reports that read it answer 503', wanted.relation, wanted.attribute;
+      RAISE WARNING 'public.%.% is missing: reports that read it answer 503, rollups that need it are off',
+        wanted.relation, wanted.attribute;
     END IF;
   END LOOP;
 END
 $body$;
 
--- A migration that has nothing to do asks these without rights; who restores tokens makes its trigger.
+-- A migration that has nothing to do asks these without rights.
 DO $body$
 DECLARE
   open_to_all regprocedure;
@@ -88,18 +93,25 @@ BEGIN
     SELECT p.oid
       FROM pg_catalog.pg_proc AS p
      WHERE p.pronamespace = 'analytics'::regnamespace
-       AND (p.proname IN ('columns_read', 'tokens_trigger', 'basis', 'rollups_in_force', 'is_exact')
-            OR p.prorettype = 'trigger'::regtype)
+       AND p.proname IN ('columns_read', 'tokens_trigger', 'basis', 'rollups_in_force', 'is_exact')
   LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', open_to_all);
   END LOOP;
 END
 $body$;
 
--- Who owns tokens may back up the whole database.
+-- Who owns tokens may back up the whole database, and restore tokens with its trigger.
 DO $body$
+DECLARE
+  statement text;
 BEGIN
-  EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %1$I; GRANT SELECT ON ALL SEQUENCES IN SCHEMA analytics TO %1$I',
-                 (SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass));
+  FOR statement IN
+    SELECT 'GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %1$I; GRANT SELECT ON ALL SEQUENCES IN SCHEMA analytics TO %1$I'
+     UNION ALL
+    SELECT 'GRANT EXECUTE ON FUNCTION analytics.note_change() TO %1$I'
+     WHERE to_regprocedure('analytics.note_change()') IS NOT NULL
+  LOOP
+    EXECUTE format(statement, (SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass));
+  END LOOP;
 END
 $body$;

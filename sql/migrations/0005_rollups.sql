@@ -4,31 +4,35 @@
 --      │ fold(), every 30 s                                                 ├→ report
 --      └→ daily_tokens, hourly_visits, user_tokens ← token_changes ─────────┘
 --
--- A token's place is its ctid. Rollups hold the tokens at places before folded_to; a report adds those
--- that follow, which are few, as it finds them. Only what changes before folded_to is noted, by a trigger,
--- so a token that is requested and soon used costs its writers next to nothing. All of it in one
--- snapshot, so a report is exact at every moment. Writers only ever append: they wait for nobody, and
--- cannot fail to serialize, because of us.
+-- Rollups hold the tokens whose ids are below folded_to; a report adds those that follow, which are few, as
+-- it finds them. Only what changes below folded_to is noted, by a trigger, so a token that is requested and
+-- soon used costs its writers next to nothing. All of it in one snapshot, so a report is exact at every
+-- moment. Writers only ever append: they wait for nobody, and cannot fail to serialize, because of us.
 CREATE TABLE IF NOT EXISTS analytics.token_changes (
+  relation oid NOT NULL,
   change smallint NOT NULL,
-  place tid NOT NULL,
+  id bigint NOT NULL,
   user_id bigint,
   created_at timestamp,
   used_at timestamp
-) WITH (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0);
-COMMENT ON TABLE analytics.token_changes IS 'Tokens that came to (1) and went from (-1) places before folded_to';
+) WITH (
+  autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0,
+  vacuum_truncate = off -- writers would wait for it
+);
+COMMENT ON TABLE analytics.token_changes IS 'Tokens that came (1) and went (-1) below folded_to; of tables that were renamed, too';
 
--- Writers note what they change in blocks of tokens before this one. No table, since they have to see
--- at once where it is, whatever their snapshot.
-CREATE SEQUENCE IF NOT EXISTS analytics.noted_blocks AS bigint MINVALUE 0 MAXVALUE 4294967295 START 4294967295;
+-- Writers note what they do to tokens below this id. No table, since they have to see at once where it
+-- is, whatever their snapshot. All is noted while it has no value.
+CREATE SEQUENCE IF NOT EXISTS analytics.noted_to AS bigint
+  MINVALUE -9223372036854775808 MAXVALUE 9223372036854775807 START 9223372036854775807;
 
 CREATE TABLE IF NOT EXISTS analytics.fold_state (
-  folded_to tid NOT NULL,
-  noted_blocks bigint NOT NULL,
+  folded_to bigint NOT NULL,
+  noted_to bigint NOT NULL,
   noted_since xid8
 );
 COMMENT ON TABLE analytics.fold_state IS
-  'One row: where the rollups end; noted_blocks; and the transaction from which on all have seen the latter';
+  'One row, made by rebuild(): where the rollups end; noted_to; and the transaction from which on all have seen the latter';
 
 CREATE TABLE IF NOT EXISTS analytics.daily_tokens (
   date date PRIMARY KEY,
@@ -66,68 +70,76 @@ CREATE TABLE IF NOT EXISTS analytics.inspections (
 );
 COMMENT ON TABLE analytics.inspections IS 'When the rollups were compared with tokens, and how many rows differed';
 
--- Immutable throughout (a number joined to a text is not), for only so it costs writers no call.
-CREATE OR REPLACE FUNCTION analytics.first_place(block bigint)
-RETURNS tid
-LANGUAGE sql IMMUTABLE
-AS $body$
-  SELECT ('(' || block::text || ',0)')::tid
-$body$;
-
--- At first all is noted.
-SELECT setval('analytics.noted_blocks', 4294967295) WHERE pg_sequence_last_value('analytics.noted_blocks') IS NULL
-\g /dev/null
-INSERT INTO analytics.fold_state (folded_to, noted_blocks)
-SELECT analytics.first_place(n.blocks), n.blocks
-  FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks)
- WHERE NOT EXISTS (SELECT FROM analytics.fold_state);
-
--- Notes a token that went from a place before noted_blocks, and one that came to such a place. A write
--- must not fail because of us, whatever the columns are. What plpgsql has planned for columns of other
--- types fails for as long as a session lasts: then they are read as they are now. Where that fails too, they
--- are not what basis() asks for, so the rollups are set aside. What reads them writes nothing, hence its
--- subtransaction has no number, and costs nobody else anything.
+-- Notes a token below noted_to that went, and one that came. Three things may be wrong with its columns:
+-- One may be missing. A write must not fail because of us, so what reads them may fail; it writes nothing,
+-- hence its subtransaction has no number, and costs nobody else anything.
+-- One may have another type, from which a cast could be somebody's code, run with our rights: no cast is
+-- made. Like a missing one, it is not what basis() asks for, so the rollups are set aside.
+-- One may have had another type: what plpgsql has planned for it then fails for as long as the session
+-- lasts. The columns are read as they are now.
 CREATE OR REPLACE FUNCTION analytics.note_change()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
-  noted_to tid := analytics.first_place(pg_catalog.pg_sequence_last_value('analytics.noted_blocks'));
+  are_known boolean;
+  old_id bigint;
   old_user_id bigint;
   old_created_at timestamp;
   old_used_at timestamp;
+  new_id bigint;
   new_user_id bigint;
   new_created_at timestamp;
   new_used_at timestamp;
 BEGIN
-  IF least(OLD.ctid, NEW.ctid) < noted_to THEN
-    BEGIN
-      old_user_id := OLD.user_id;
-      old_created_at := OLD.created_at;
-      old_used_at := OLD.used_at;
-      new_user_id := NEW.user_id;
-      new_created_at := NEW.created_at;
-      new_used_at := NEW.used_at;
-    EXCEPTION
-      WHEN OTHERS THEN
-        BEGIN
-          EXECUTE 'SELECT ($1).user_id, ($1).created_at, ($1).used_at, ($2).user_id, ($2).created_at, ($2).used_at'
-             INTO old_user_id, old_created_at, old_used_at, new_user_id, new_created_at, new_used_at
-            USING OLD, NEW;
-        EXCEPTION
-          WHEN insufficient_resources OR program_limit_exceeded THEN
-            RAISE; -- as the write itself would
-          WHEN OTHERS THEN
-            RETURN NULL;
-        END;
-    END;
-    INSERT INTO analytics.token_changes
-    SELECT c.*
-      FROM (VALUES (-1, OLD.ctid, old_user_id, old_created_at, old_used_at),
-                   (1, NEW.ctid, new_user_id, new_created_at, new_used_at)) AS c (change, place)
-     WHERE c.place < noted_to;
-  END IF;
+  BEGIN
+    IF (CASE WHEN pg_typeof(OLD.id) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+             THEN least(OLD.id, NEW.id) < coalesce(pg_sequence_last_value('analytics.noted_to'), 9223372036854775807)
+        END) IS NOT TRUE THEN
+      RETURN NULL;
+    END IF;
+    IF NOT (pg_typeof(OLD.user_id) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+            AND pg_typeof(OLD.created_at) = 'timestamp'::regtype
+            AND pg_typeof(OLD.used_at) = 'timestamp'::regtype) THEN
+      RETURN NULL;
+    END IF;
+    old_id := OLD.id;
+    old_user_id := OLD.user_id;
+    old_created_at := OLD.created_at;
+    old_used_at := OLD.used_at;
+    new_id := NEW.id;
+    new_user_id := NEW.user_id;
+    new_created_at := NEW.created_at;
+    new_used_at := NEW.used_at;
+  EXCEPTION
+    WHEN OTHERS THEN
+      BEGIN
+        EXECUTE 'SELECT pg_typeof(($1).id) IN (''int2''::regtype, ''int4''::regtype, ''int8''::regtype)'
+                '       AND pg_typeof(($1).user_id) IN (''int2''::regtype, ''int4''::regtype, ''int8''::regtype)'
+                '       AND pg_typeof(($1).created_at) = ''timestamp''::regtype'
+                '       AND pg_typeof(($1).used_at) = ''timestamp''::regtype'
+           INTO are_known
+          USING OLD;
+        IF NOT are_known THEN
+          RETURN NULL;
+        END IF;
+        EXECUTE 'SELECT ($1).id, ($1).user_id, ($1).created_at, ($1).used_at,'
+                '       ($2).id, ($2).user_id, ($2).created_at, ($2).used_at'
+           INTO old_id, old_user_id, old_created_at, old_used_at, new_id, new_user_id, new_created_at, new_used_at
+          USING OLD, NEW;
+      EXCEPTION
+        WHEN insufficient_resources OR program_limit_exceeded THEN
+          RAISE; -- as the write itself would
+        WHEN OTHERS THEN
+          RETURN NULL;
+      END;
+  END;
+  INSERT INTO analytics.token_changes
+  SELECT TG_RELID, c.*
+    FROM (VALUES (-1, old_id, old_user_id, old_created_at, old_used_at),
+                 (1, new_id, new_user_id, new_created_at, new_used_at)) AS c (change, id)
+   WHERE c.id < coalesce(pg_sequence_last_value('analytics.noted_to'), 9223372036854775807);
   RETURN NULL;
 END
 $body$;
@@ -137,7 +149,7 @@ CREATE OR REPLACE FUNCTION analytics.tokens_trigger()
 RETURNS TABLE (relation oid, identity text)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, concat_ws(' ', g.oid, g.xmin, g.tgenabled)
+  SELECT c.oid, pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled)
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid
@@ -155,7 +167,7 @@ CREATE OR REPLACE FUNCTION analytics.basis()
 RETURNS TABLE (relation oid, file oid, columns text[], trigger text)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, c.relfilenode, array_agg(concat_ws(' ', a.attname, a.attnum, a.xmin)), g.identity
+  SELECT c.oid, c.relfilenode, pg_catalog.array_agg(pg_catalog.concat_ws(' ', a.attname, a.attnum, a.xmin)), g.identity
     FROM analytics.tokens_trigger() AS g
     JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
@@ -163,11 +175,18 @@ AS $body$
      AND c.relam = (SELECT m.oid FROM pg_catalog.pg_am AS m WHERE m.amname = 'heap')
      AND c.relpersistence = 'p' -- a crash empties the others
      AND NOT c.relhassubclass
-     AND (a.attname = 'user_id' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+     AND (a.attname IN ('id', 'user_id') AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
           OR a.attname IN ('created_at', 'used_at') AND a.atttypid = 'timestamp'::regtype)
      AND (a.attnotnull OR a.attname = 'used_at')
+     AND a.attgenerated <> 'v' -- no trigger sees such a value; and PostgreSQL 18 has NOT NULL that is not checked yet
+     AND NOT EXISTS (SELECT
+                       FROM pg_catalog.pg_constraint AS n
+                      WHERE n.conrelid = c.oid
+                        AND n.contype = 'n'
+                        AND n.conkey = ARRAY[a.attnum]
+                        AND NOT n.convalidated)
    GROUP BY c.oid, c.relfilenode, g.identity
-  HAVING count(*) = 3
+  HAVING count(*) = 4
 $body$;
 
 -- One row while the rollups hold: their basis is still there. None while reports have to read tokens.
@@ -185,14 +204,14 @@ AS $body$
                     AND c.relname = 'tokens'
                     AND c.relnamespace = 'public'::regnamespace
                     AND NOT c.relhassubclass)
-     AND (SELECT count(*) = 3
+     AND (SELECT count(*) = 4
             FROM pg_catalog.pg_attribute AS a
            WHERE a.attrelid = b.relation
-             AND concat_ws(' ', a.attname, a.attnum, a.xmin) = ANY (b.columns))
+             AND pg_catalog.concat_ws(' ', a.attname, a.attnum, a.xmin) = ANY (b.columns))
      AND EXISTS (SELECT
                    FROM pg_catalog.pg_trigger AS g
                   WHERE g.tgrelid = b.relation
-                    AND concat_ws(' ', g.oid, g.xmin, g.tgenabled) = b.trigger)
+                    AND pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled) = b.trigger)
 $body$;
 
 CREATE OR REPLACE FUNCTION analytics.is_exact()
@@ -203,7 +222,8 @@ AS $body$
 $body$;
 
 -- Tokens that the rollups do not hold yet. In plpgsql, which plans them by themselves: the planner takes
--- "from some place on" for a third of the table, and would choose for all of a report accordingly.
+-- "from some id on" for a third of the table, and would choose for all of a report accordingly. With an
+-- upper bound, though none is meant, it thinks of few, and so of the index.
 CREATE OR REPLACE FUNCTION analytics.recent_dates()
 RETURNS TABLE (created_at timestamp, used_at timestamp)
 LANGUAGE plpgsql STABLE ROWS 1000
@@ -211,7 +231,9 @@ AS $body$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
-  SELECT t.created_at, t.used_at FROM public.tokens AS t WHERE t.ctid >= (SELECT folded_to FROM analytics.fold_state);
+  SELECT t.created_at, t.used_at
+    FROM public.tokens AS t
+   WHERE t.id BETWEEN (SELECT folded_to FROM analytics.fold_state) AND 9223372036854775807;
 END
 $body$;
 
@@ -222,18 +244,29 @@ AS $body$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
-  SELECT t.user_id::bigint FROM public.tokens AS t WHERE t.ctid >= (SELECT folded_to FROM analytics.fold_state);
+  SELECT t.user_id::bigint
+    FROM public.tokens AS t
+   WHERE t.id BETWEEN (SELECT folded_to FROM analytics.fold_state) AND 9223372036854775807;
 END
 $body$;
 
 -- The facts by rollup: what is folded, what changed there since, and what is recent.
+CREATE OR REPLACE FUNCTION analytics.changes_to_fold()
+RETURNS SETOF analytics.token_changes
+LANGUAGE sql STABLE
+AS $body$
+  SELECT c.*
+    FROM analytics.token_changes AS c
+   WHERE c.id < (SELECT folded_to FROM analytics.fold_state)
+     AND c.relation = (SELECT relation FROM analytics.rollup_basis)
+$body$;
+
 CREATE OR REPLACE FUNCTION analytics.changed_dates()
 RETURNS TABLE (change integer, created_at timestamp, used_at timestamp)
 LANGUAGE sql STABLE
 AS $body$
   SELECT c.change::integer, c.created_at, c.used_at
-    FROM analytics.token_changes AS c
-   WHERE c.place < (SELECT folded_to FROM analytics.fold_state)
+    FROM analytics.changes_to_fold() AS c
   UNION ALL
   SELECT 1, r.created_at, r.used_at
     FROM analytics.recent_dates() AS r
@@ -245,8 +278,7 @@ LANGUAGE sql STABLE
 AS $body$
   SELECT c.user_id, sum(c.change)
     FROM (SELECT c.user_id, c.change::integer
-            FROM analytics.token_changes AS c
-           WHERE c.place < (SELECT folded_to FROM analytics.fold_state)
+            FROM analytics.changes_to_fold() AS c
           UNION ALL
           SELECT r.user_id, 1
             FROM analytics.recent_users() AS r) AS c
@@ -352,17 +384,60 @@ AS $body$
   (SELECT * FROM analytics.user_tokens_counted() WHERE NOT EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
 $body$;
 
+-- The id from which on tokens are to be left as they are: that of the first of the last ones.
+CREATE OR REPLACE FUNCTION analytics.first_kept_back(kept_back integer)
+RETURNS bigint
+LANGUAGE plpgsql STABLE
+AS $body$
+BEGIN
+  RETURN coalesce((SELECT least(t.id, 9223372036854775806) + 1
+                     FROM public.tokens AS t
+                    ORDER BY t.id DESC
+                   OFFSET kept_back
+                    LIMIT 1), 0);
+END
+$body$;
+
+-- A snapshot that is older than a lock may show what is no longer so, and a sequence that was set
+-- then stays set.
+CREATE OR REPLACE FUNCTION analytics.demand_read_committed()
+RETURNS void
+LANGUAGE plpgsql
+AS $body$
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'rollups are kept in transactions that are READ COMMITTED, not %',
+      upper(current_setting('transaction_isolation'));
+  END IF;
+END
+$body$;
+
+-- Keeps TRUNCATE and ALTER TABLE away until the transaction ends, which the next statement's snapshot
+-- then needs not fear (PostgreSQL, "Caveats" of MVCC). LOCK TABLE would want a right on every column.
+CREATE OR REPLACE FUNCTION analytics.hold_tokens()
+RETURNS void
+LANGUAGE plpgsql
+AS $body$
+BEGIN
+  PERFORM t.created_at FROM public.tokens AS t LIMIT 0;
+END
+$body$;
+
 -- Moves at most that many changes and tokens into the rollups, and says how many. None while another fold
--- or a rebuild is at work, and on a standby. The last blocks of tokens, where most is still to happen,
--- are kept back.
+-- or a rebuild is at work, and on a standby. The last tokens, to which most is still to happen, are kept
+-- back.
 --
--- folded_to may pass tokens only when whoever changed them is either in the snapshot or has noted it. So
--- one call moves noted_blocks on; the next learns a transaction that began to write after that; and when
--- all before it have ended, folded_to follows, up to there. It goes back at once, where tokens got
--- smaller, and noted_blocks only when that is committed. In a transaction that has written before, which
--- may be older than a writer, neither is known. A sequence knows no rollback: where it is not what the
--- table says, all this begins anew.
-CREATE OR REPLACE FUNCTION analytics.fold(most integer, blocks_kept_back integer DEFAULT 16)
+-- folded_to may pass tokens only when whoever changed them is either in the snapshot or has noted it:
+--  1. A call moves noted_to on, for writers to see at once.
+--  2. The next one learns a transaction that began to write after that: noted_since.
+--  3. When all transactions before that one have ended, folded_to follows, up to noted_to.
+-- A sequence knows no rollback, so what a call does to it may be all that stays of it:
+--  * Where it is not what the table says, the steps begin anew.
+--  * It goes back, where writers note too much, only when the table says that noted_since is unknown:
+--    else it could come to be again what the table says, with writers in between who saw it lower.
+--  * A transaction that has written before may be older than a writer, and may have moved folded_to
+--    itself: in one of those nothing is learned, and the sequence does not go back.
+CREATE OR REPLACE FUNCTION analytics.fold(most integer, kept_back integer DEFAULT 1000)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -371,10 +446,10 @@ SET lock_timeout = '100ms'
 AS $body$
 DECLARE
   has_written boolean := pg_current_xact_id_if_assigned() IS NOT NULL;
+  may_go_back boolean;
   state analytics.fold_state;
-  last_block bigint;
-  target tid;
-  goes_back boolean;
+  target bigint;
+  last_target bigint;
   folded bigint := 0;
 BEGIN
   IF pg_is_in_recovery()
@@ -382,6 +457,7 @@ BEGIN
      OR NOT pg_try_advisory_xact_lock(hashtext('coworking_analytics.fold')) THEN
     RETURN 0;
   END IF;
+  PERFORM analytics.demand_read_committed();
   BEGIN
     PERFORM analytics.hold_tokens();
   EXCEPTION
@@ -392,48 +468,45 @@ BEGIN
     RETURN 0; -- they were set aside before the lock was had
   END IF;
   SELECT * INTO STRICT state FROM analytics.fold_state;
-  IF state.noted_blocks <> pg_sequence_last_value('analytics.noted_blocks') THEN
-    state.noted_blocks := pg_sequence_last_value('analytics.noted_blocks');
+  may_go_back := state.noted_since IS NULL;
+  IF state.noted_to <> pg_sequence_last_value('analytics.noted_to') THEN
+    state.noted_to := pg_sequence_last_value('analytics.noted_to');
     state.noted_since := NULL;
   END IF;
-  last_block := greatest(pg_relation_size('public.tokens') / current_setting('block_size')::bigint - blocks_kept_back, 0);
-  goes_back := analytics.first_place(last_block) < state.folded_to;
-  IF goes_back THEN
-    target := analytics.first_place(last_block);
-  ELSE
-    IF NOT has_written AND state.noted_blocks > last_block THEN
-      state.noted_blocks := setval('analytics.noted_blocks', last_block);
-    ELSIF NOT has_written AND state.noted_since IS NULL THEN
-      state.noted_since := pg_current_xact_id();
+  last_target := greatest(analytics.first_kept_back(kept_back), state.folded_to);
+  IF NOT has_written AND state.noted_to > last_target THEN
+    IF may_go_back THEN
+      state.noted_to := setval('analytics.noted_to', last_target);
     END IF;
-    target := CASE WHEN state.noted_since <= pg_snapshot_xmin(pg_current_snapshot()) THEN analytics.first_place(state.noted_blocks)
-                   ELSE state.folded_to END;
+    state.noted_since := NULL;
+  ELSIF NOT has_written AND state.noted_since IS NULL THEN
+    state.noted_since := pg_current_xact_id();
   END IF;
+  target := CASE WHEN state.noted_since <= pg_snapshot_xmin(pg_current_snapshot()) THEN state.noted_to
+                 ELSE state.folded_to END;
   WITH noted AS MATERIALIZED (
     DELETE FROM analytics.token_changes
-     WHERE ctid = ANY (ARRAY(SELECT ctid
-                               FROM analytics.token_changes
-                              WHERE place < state.folded_to
-                              LIMIT CASE WHEN NOT goes_back THEN most END))
-    RETURNING change, user_id, created_at, used_at
+     WHERE ctid = ANY (ARRAY(SELECT ctid FROM analytics.token_changes WHERE id < state.folded_to LIMIT most))
+    RETURNING CASE WHEN relation = (SELECT b.relation FROM analytics.rollup_basis AS b) THEN change ELSE 0 END AS change,
+              user_id, created_at, used_at
   ), next AS MATERIALIZED (
-    SELECT greatest(most - (SELECT count(*) FROM noted), 0) AS room
+    SELECT most - count(*) AS room FROM noted
   ), following AS MATERIALIZED (
-    SELECT t.ctid AS place
+    SELECT t.id
       FROM public.tokens AS t
-     WHERE NOT goes_back
-       AND t.ctid >= state.folded_to
-       AND t.ctid < target
+     WHERE t.id >= state.folded_to
+       AND t.id < target
+     ORDER BY t.id
      LIMIT (SELECT room + 1 FROM next)
   ), bound AS MATERIALIZED (
-    SELECT CASE WHEN count(*) > (SELECT room FROM next) THEN max(place) ELSE target END AS place FROM following
+    SELECT CASE WHEN count(*) > (SELECT room FROM next) THEN max(id) ELSE target END AS id FROM following
   ), needless AS (
-    DELETE FROM analytics.token_changes WHERE place >= state.folded_to AND place < (SELECT place FROM bound)
+    DELETE FROM analytics.token_changes WHERE id >= state.folded_to AND id < (SELECT id FROM bound)
   ), moved AS MATERIALIZED (
-    SELECT CASE WHEN goes_back THEN -1 ELSE 1 END AS change, t.user_id::bigint, t.created_at, t.used_at
+    SELECT 1 AS change, t.user_id::bigint, t.created_at, t.used_at
       FROM public.tokens AS t
-     WHERE t.ctid >= least(state.folded_to, (SELECT place FROM bound))
-       AND t.ctid < greatest(state.folded_to, (SELECT place FROM bound))
+     WHERE t.id >= state.folded_to
+       AND t.id < (SELECT id FROM bound)
   ), taken AS MATERIALIZED (
     SELECT * FROM noted
     UNION ALL
@@ -471,23 +544,22 @@ BEGIN
         ON CONFLICT (user_id) DO UPDATE
        SET tokens = u.tokens + excluded.tokens
   )
-  SELECT b.place, (SELECT count(*) FROM noted) + (SELECT count(*) FROM moved WHERE NOT goes_back)
-    INTO target, folded
+  SELECT b.id, (SELECT count(*) FROM noted) + (SELECT count(*) FROM moved)
+    INTO state.folded_to, folded
     FROM bound AS b;
-  state.folded_to := target;
-  IF target = analytics.first_place(state.noted_blocks) AND state.noted_blocks < last_block THEN
-    state.noted_blocks := setval('analytics.noted_blocks', last_block);
+  IF state.folded_to = state.noted_to AND state.noted_to < last_target THEN
+    state.noted_to := setval('analytics.noted_to', last_target);
     state.noted_since := NULL;
   END IF;
   UPDATE analytics.fold_state AS s
-     SET folded_to = state.folded_to, noted_blocks = state.noted_blocks, noted_since = state.noted_since
+     SET folded_to = state.folded_to, noted_to = state.noted_to, noted_since = state.noted_since
    WHERE s IS DISTINCT FROM state;
-  RETURN least(folded, most); -- going back takes all changes at once
+  RETURN folded;
 END
 $body$;
 
 COMMENT ON FUNCTION analytics.fold(integer, integer) IS
-  'Moves at most so many changes and tokens into the rollups, but none of the last blocks; returns how many';
+  'Moves at most so many changes and tokens into the rollups, but none of the last ones; returns how many';
 
 -- One row for each difference between the rollups and tokens, in one snapshot.
 CREATE OR REPLACE FUNCTION analytics.check()
@@ -513,20 +585,11 @@ $body$;
 
 COMMENT ON FUNCTION analytics.check() IS 'Differences between the rollups and tokens; no row when there are none';
 
--- Keeps TRUNCATE and ALTER TABLE away until the transaction ends, which the next statement's snapshot
--- then needs not fear (PostgreSQL, "Caveats" of MVCC). LOCK TABLE would want a right on every column.
-CREATE OR REPLACE FUNCTION analytics.hold_tokens()
-RETURNS void
-LANGUAGE plpgsql
-AS $body$
-BEGIN
-  PERFORM t.created_at FROM public.tokens AS t LIMIT 1;
-END
-$body$;
-
--- Makes the rollups anew, up to where they were, while writers and readers go on: all in one statement,
--- hence one snapshot, which the changes it deletes belong to as well; in order, for reports that read in
--- order. Fails where tokens is not what the trigger follows.
+-- Makes the rollups anew while writers and readers go on: all in one statement, hence one snapshot, which
+-- the changes it deletes belong to as well; in order, for reports that read in order. They end where they
+-- did, or before the last tokens, or where writers note from: a dump holds its tables as of one moment and a
+-- sequence as of another, and another server's transactions. Fails where tokens is not what the trigger
+-- follows.
 CREATE OR REPLACE FUNCTION analytics.rebuild()
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -534,15 +597,22 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $body$
 BEGIN
+  PERFORM analytics.demand_read_committed();
+  IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+    RAISE EXCEPTION 'rebuild() has to come first in its transaction';
+  END IF;
   PERFORM pg_advisory_xact_lock(hashtext('coworking_analytics.fold'));
-  PERFORM analytics.hold_tokens();
-  -- A dump holds its tables as of one moment and a sequence as of another, and transactions of another server.
-  UPDATE analytics.fold_state AS s
-     SET folded_to = least(s.folded_to, analytics.first_place(n.blocks)), noted_blocks = n.blocks, noted_since = NULL
-    FROM pg_sequence_last_value('analytics.noted_blocks') AS n (blocks);
+  PERFORM analytics.hold_tokens() FROM analytics.basis();
   IF NOT EXISTS (SELECT FROM analytics.basis()) THEN
     RAISE EXCEPTION 'public.tokens does not have the columns and the trigger that rollups need: run make migrate';
   END IF;
+  PERFORM setval('analytics.noted_to', 9223372036854775807)
+    WHERE pg_sequence_last_value('analytics.noted_to') IS NULL;
+  INSERT INTO analytics.fold_state
+  SELECT 9223372036854775807, 9223372036854775807 WHERE NOT EXISTS (SELECT FROM analytics.fold_state);
+  UPDATE analytics.fold_state AS s
+     SET folded_to = least(s.folded_to, n.last_value, analytics.first_kept_back(1000)), noted_to = n.last_value, noted_since = NULL
+    FROM pg_sequence_last_value('analytics.noted_to') AS n (last_value);
   WITH no_changes AS (
     DELETE FROM analytics.token_changes
   ), old_basis AS (
@@ -646,7 +716,7 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $body$
 BEGIN
-  PERFORM analytics.hold_tokens();
+  PERFORM analytics.hold_tokens() FROM analytics.basis();
   drift := 0;
   IF analytics.is_exact() THEN
     SELECT count(*) INTO drift FROM analytics.check();
@@ -689,10 +759,6 @@ GRANT SELECT ON analytics.rollup_basis TO PUBLIC; -- a migration asks without ri
 -- Last, so that the lock on tokens is held for no longer than this takes.
 DO $body$
 BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind IN ('r', 'p')) THEN
-    EXECUTE format('GRANT SELECT (ctid) ON public.tokens TO coworking_analytics_reader, %I',
-                   (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics'));
-  END IF;
   IF EXISTS (SELECT FROM analytics.tokens_trigger())
      OR NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind = 'r') THEN
     RETURN; -- they are there; or it is a view or partitioned, and reports read it as it is

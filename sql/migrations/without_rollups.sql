@@ -1,20 +1,34 @@
 -- Takes the rollups away again, those of an earlier form too: first what is on tokens, in a transaction of
 -- its own, so that the lock is held for a moment only. Reports read tokens from then on.
-BEGIN;
 DO $body$
+DECLARE
+  statement text;
 BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.pg_trigger AS g
-              WHERE g.tgrelid = 'public.tokens'::regclass
-                AND g.tgname IN ('analytics_change', 'analytics_insert', 'analytics_update', 'analytics_delete')) THEN
-    PERFORM analytics.lock_tokens('ACCESS EXCLUSIVE');
-    DROP TRIGGER IF EXISTS analytics_change ON public.tokens;
-    DROP TRIGGER IF EXISTS analytics_insert ON public.tokens;
-    DROP TRIGGER IF EXISTS analytics_update ON public.tokens;
-    DROP TRIGGER IF EXISTS analytics_delete ON public.tokens;
-  END IF;
+  SET LOCAL lock_timeout = '200ms';
+  FOR statement IN -- of tables that were renamed, too
+    SELECT format('DROP TRIGGER IF EXISTS %I ON %s', g.tgname, g.tgrelid::regclass)
+      FROM pg_catalog.pg_trigger AS g
+      JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+     WHERE p.pronamespace = 'analytics'::regnamespace
+       AND NOT g.tgisinternal
+     ORDER BY g.tgrelid
+  LOOP
+    FOR attempt IN 1..120 LOOP
+      BEGIN
+        EXECUTE statement;
+        EXIT;
+      EXCEPTION
+        WHEN lock_not_available THEN
+          IF attempt = 120 THEN
+            RAISE lock_not_available
+              USING MESSAGE = 'some transaction keeps public.tokens locked: run this again when it has ended';
+          END IF;
+          PERFORM pg_sleep(0.3);
+      END;
+    END LOOP;
+  END LOOP;
 END
 $body$;
-COMMIT;
 
 BEGIN;
 SELECT pg_advisory_xact_lock(hashtext('coworking_analytics'))
@@ -26,7 +40,7 @@ DROP FUNCTION IF EXISTS
   analytics.hours_kept(), analytics.days_kept(), analytics.day_changes(integer, timestamp, timestamp),
   analytics.changed_users(), analytics.changed_dates(), analytics.recent_users(), analytics.recent_dates(),
   analytics.rollups_in_force(), analytics.basis(), analytics.tokens_trigger(), analytics.note_change(),
-  analytics.first_place(bigint),
+  analytics.first_kept_back(integer), analytics.demand_read_committed(), analytics.changes_to_fold(),
   -- Of the earlier form:
   analytics.fold(integer), analytics.triggers(), analytics.note_insert(), analytics.note_update(),
   analytics.note_delete(), analytics.absent(), analytics.as_bigint(bigint), analytics.as_bigint(integer),
@@ -35,14 +49,6 @@ DROP FUNCTION IF EXISTS
 DROP TABLE IF EXISTS
   analytics.inspections, analytics.rollup_basis, analytics.user_tokens, analytics.hourly_visits, analytics.daily_tokens,
   analytics.fold_state, analytics.token_changes;
-DROP SEQUENCE IF EXISTS analytics.noted_blocks;
-DO $body$
-BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind IN ('r', 'p')) THEN
-    EXECUTE format('REVOKE SELECT (ctid) ON public.tokens FROM coworking_analytics_reader, %I',
-                   (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics'));
-  END IF;
-END
-$body$;
+DROP SEQUENCE IF EXISTS analytics.noted_to;
 DELETE FROM analytics.migrations WHERE number = 5;
 COMMIT;

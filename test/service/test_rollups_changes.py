@@ -47,7 +47,8 @@ def keyed(actions):
 
 
 # After these reports read tokens for good: a column has a type, or may be NULL, that rollups do not follow.
-BEYOND_ROLLUPS = {"used_at to a date", "used_at to a domain", "used_at and created_at swapped"}
+BEYOND_ROLLUPS = {"used_at to a date", "used_at to a domain", "used_at and created_at swapped", "id dropped",
+                  "id to text", "id may be null"}
 
 CHANGES = {
     # Values that change where no trigger sees it
@@ -57,10 +58,25 @@ CHANGES = {
     "user_id moved": [WITHOUT_KEY, retyped("user_id", "integer USING user_id % 5"), *WRITES],
     "joined_at moved": [retyped("joined_at", "timestamp USING joined_at + interval '1 day'", "users"), *WRITES],
     "user_id to bigint": [retyped("user_id", "bigint"), *WRITES],
+    "id to bigint": [*WRITES, retyped("id", "bigint"), *WRITES],
+    "id moved": [retyped("id", "integer USING 1000 - id"), *WRITES],
+    "id to text": [retyped("id", "text"), SHORT_INSERT, "UPDATE tokens SET used_at = NULL WHERE id = '12'",
+                   "DELETE FROM tokens WHERE id = '13'"],
+    "id dropped": ["ALTER TABLE tokens DROP COLUMN id", SHORT_INSERT, "UPDATE tokens SET used_at = NULL WHERE user_id = 4",
+                   "DELETE FROM tokens WHERE user_id = 5"],
+    "id made anew": ["ALTER TABLE tokens DROP COLUMN id", SHORT_INSERT, "ALTER TABLE tokens ADD id serial PRIMARY KEY", *WRITES],
+    "id may be null": ["ALTER TABLE tokens DROP CONSTRAINT tokens_pkey", "ALTER TABLE tokens ALTER id DROP NOT NULL",
+                       "INSERT INTO tokens (id, user_id, token) VALUES (NULL, 3, 'w')", "UPDATE tokens SET id = NULL WHERE id = 12",
+                       "UPDATE tokens SET id = 12, used_at = NULL WHERE id IS NULL", *WRITES],
+    "ids that stand twice": ["ALTER TABLE tokens DROP CONSTRAINT tokens_pkey", "UPDATE tokens SET id = id % 20", *WRITES],
+    "ids that begin again": ["DELETE FROM tokens", "ALTER SEQUENCE tokens_id_seq RESTART", *[SHORT_INSERT] * 5, UPDATE, DELETE],
     "created_at to whole seconds": [retyped("created_at", "timestamp(0)"), *WRITES],
     "used_at to a date": [retyped("used_at", "date"), *WRITES],
     "used_at to a domain": ["CREATE DOMAIN moment AS timestamp", retyped("used_at", "moment"), *WRITES],
     # Columns
+    "id renamed for a while": [
+        "ALTER TABLE tokens RENAME id TO other", SHORT_INSERT, "UPDATE tokens SET used_at = NULL WHERE other < 20",
+        "DELETE FROM tokens WHERE other > 390", "ALTER TABLE tokens RENAME other TO id", *WRITES],
     "used_at renamed for a while": renamed("used_at"),
     "created_at renamed for a while": renamed("created_at"),
     "user_id renamed for a while": renamed("user_id"),
@@ -277,6 +293,22 @@ def test_a_change_of_the_tables(pair, change):
         pair.do(statement, may_fail=False)
     assert pair.reader.execute("SELECT analytics.is_exact()") == is_exact
     assert pair.reader.execute("SELECT * FROM analytics.check() WHERE analytics.is_exact()") == []
+
+
+def test_a_table_that_was_replaced_and_is_written_still(pair):
+    """It has our trigger, too."""
+    for statement in ["BEGIN; ALTER TABLE tokens RENAME TO other; CREATE TABLE tokens (LIKE other INCLUDING ALL);"
+                      " INSERT INTO tokens SELECT * FROM other; COMMIT", *WRITES]:
+        pair.do(statement)
+    migrate(pair.database)
+    for statement in ["DELETE FROM other WHERE id < 100", *WRITES, "UPDATE other SET user_id = 4, id = -id"]:
+        pair.do(statement, may_fail=False)
+    assert pair.reader.execute("SELECT analytics.is_exact()") == [(True,)]
+    with pair.database.connect() as connection:
+        fold_all(connection)
+    pair.check("folding", may_fail=False)
+    migrate(pair.database, ROLLUPS="off")
+    pair.do("DELETE FROM other")
 
 
 def test_a_session_that_has_written_before_a_column_s_type_changes(pair):

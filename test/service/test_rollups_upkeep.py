@@ -37,7 +37,7 @@ def test_a_fold_takes_no_more_than_it_was_asked_to(database):
             database.execute(INSERT)
         assert connection.execute("SELECT analytics.fold(0, 0)") == [(0,)]
         folded = [connection.execute("SELECT analytics.fold(10, 0)")[0][0] for _ in range(10)]
-        assert max(folded) == 10 and folded[:2] == [10, 10] and folded[-1] == 0 and sum(folded) >= 25
+        assert [count for count in folded if count] == [10, 10, 5]  # none while it learns who writes
     check_exact(database)
 
 
@@ -113,9 +113,28 @@ def test_a_dump_from_a_server_with_more_transactions_is_folded_again(server):
     check_exact(database)
 
 
+def test_a_dump_without_our_rows(server):
+    """Of a sequence without a value writers note all, and a rebuild makes what is missing."""
+    database = create_rollups_database(server, next(names))
+    database.execute("""
+        TRUNCATE analytics.fold_state, analytics.token_changes, analytics.rollup_basis, analytics.daily_tokens,
+                 analytics.hourly_visits, analytics.user_tokens;
+        ALTER SEQUENCE analytics.noted_to RESTART""")
+    with database.connect(**database.writer) as writer, database.connect(**database.reader) as reader:
+        writer.execute("BEGIN; DELETE FROM tokens WHERE user_id = 5")
+        database.execute("SELECT analytics.rebuild()")
+        writer.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
+        check_exact(database)
+        writer.execute("COMMIT; DELETE FROM tokens WHERE user_id = 6")
+        check_exact(database)
+        fold_all(reader)
+        writer.execute("DELETE FROM tokens WHERE user_id = 7")
+        check_exact(database)
+
+
 # The self-check and the repair
 
-LOAD = "COPY tokens (user_id, token, created_at, used_at) FROM PROGRAM 'seq -f \"%g\tx\t2024-02-28\t2024-02-29\" 1 30'"
+LOAD = "COPY tokens (id, user_id, token, created_at, used_at) FROM PROGRAM 'seq -f \"-%g\t5\tx\t2024-02-28\t2024-02-29\" 1 30'"
 PAST_THE_TRIGGERS = {
     "a replica's load": ["SET session_replication_role = replica", LOAD],
     "a replica's delete": ["SET session_replication_role = replica", "DELETE FROM tokens WHERE user_id = 7"],
@@ -301,7 +320,7 @@ def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, momen
 # What an earlier form of the rollups left behind, as far as it has the names of this one.
 EARLIER_FORM = """
 DROP TRIGGER analytics_change ON tokens;
-DROP TABLE analytics.token_changes, analytics.fold_state;
+DROP TABLE analytics.token_changes, analytics.fold_state CASCADE;
 DROP FUNCTION analytics.fold(integer, integer), analytics.tokens_trigger(), analytics.note_change();
 CREATE TABLE analytics.token_changes (date date, hour integer, user_id bigint, requested integer NOT NULL);
 CREATE FUNCTION analytics.fold(most integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
