@@ -1,11 +1,11 @@
--- Takes the rollups away again, those of an earlier form too: first what is on tokens, in a transaction of
--- its own, so that the lock is held for a moment only. Reports read tokens from then on.
+-- Takes the rollups away again, those of an earlier form too: first what is on tokens, and on tables that
+-- once had this name, each in a transaction of its own, so that no lock is held for more than a moment.
+-- Reports read tokens from then on.
 DO $body$
 DECLARE
   statement text;
 BEGIN
-  SET LOCAL lock_timeout = '200ms';
-  FOR statement IN -- of tables that were renamed, too
+  FOR statement IN
     SELECT format('DROP TRIGGER IF EXISTS %I ON %s', g.tgname, g.tgrelid::regclass)
       FROM pg_catalog.pg_trigger AS g
       JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
@@ -15,6 +15,7 @@ BEGIN
   LOOP
     FOR attempt IN 1..120 LOOP
       BEGIN
+        SET LOCAL lock_timeout = '200ms';
         EXECUTE statement;
         EXIT;
       EXCEPTION
@@ -26,6 +27,7 @@ BEGIN
           PERFORM pg_sleep(0.3);
       END;
     END LOOP;
+    COMMIT;
   END LOOP;
 END
 $body$;

@@ -604,9 +604,10 @@ def test_the_logger_keeps_the_rollups(programs, service, server):
 
     insert = "INSERT INTO tokens (user_id, token) SELECT 3, 'x' FROM generate_series(1, 5000)"
     assert keep("SELECT 1") == {"rollups": "on", "folded": 0, "drift": 0}
-    assert 4000 < keep(insert)["folded"] < 4100  # all but the last 1,000
+    folded = [keep(statement)["folded"] for statement in (insert, "SELECT 1", "SELECT 1")]
+    assert 4000 < sum(folded) < 4100  # all but the last 1,000; later, where somebody writes just then
     assert keep("SELECT 1") == {"rollups": "on", "folded": 0}
-    assert keep("UPDATE tokens SET used_at = now() WHERE id <= 6") == {"rollups": "on", "folded": 6}
+    assert keep("UPDATE tokens SET used_at = now() WHERE id <= 6") == {"rollups": "on", "folded": 12}
     assert keep("SELECT 1") == {"rollups": "on", "folded": 0}
     assert keep("SET session_replication_role = replica; DELETE FROM tokens WHERE id = 7") == {"rollups": "on", "folded": 0}
     assert keep("UPDATE analytics.inspections SET started_at = started_at - interval '1 day'") == {
