@@ -70,17 +70,29 @@ CREATE TABLE IF NOT EXISTS analytics.inspections (
 );
 COMMENT ON TABLE analytics.inspections IS 'When the rollups were compared with tokens, and how many rows differed';
 
+-- Whether the columns that rollups need have types that they can follow.
+CREATE OR REPLACE FUNCTION analytics.are_known(id regtype, user_id regtype, created_at regtype, used_at regtype)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $body$
+  SELECT id = ANY ('{pg_catalog.int2,pg_catalog.int4,pg_catalog.int8}'::pg_catalog.regtype[])
+         AND user_id = ANY ('{pg_catalog.int2,pg_catalog.int4,pg_catalog.int8}'::pg_catalog.regtype[])
+         AND created_at = 'pg_catalog.timestamp'::pg_catalog.regtype
+         AND used_at = 'pg_catalog.timestamp'::pg_catalog.regtype
+$body$;
+
 -- Notes a token below noted_to that went, and one that came. Three things may be wrong with its columns:
 -- One may be missing. A write must not fail because of us, so what reads them may fail; it writes nothing,
 -- hence its subtransaction has no number, and costs nobody else anything.
 -- One may have another type, from which a cast could be somebody's code, run with our rights: no cast is
--- made. Like a missing one, it is not what basis() asks for, so the rollups are set aside.
+-- made, and concat() needs none. Like a missing one, it is not what basis() asks for, so the rollups are
+-- set aside.
 -- One may have had another type: what plpgsql has planned for it then fails for as long as the session
 -- lasts. The columns are read as they are now.
 CREATE OR REPLACE FUNCTION analytics.note_change()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = ''
 AS $body$
 DECLARE
   are_known boolean;
@@ -94,14 +106,11 @@ DECLARE
   new_used_at timestamp;
 BEGIN
   BEGIN
-    IF (CASE WHEN pg_typeof(OLD.id) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-             THEN least(OLD.id, NEW.id) < coalesce(pg_sequence_last_value('analytics.noted_to'), 9223372036854775807)
-        END) IS NOT TRUE THEN
+    IF pg_catalog.concat(least(OLD.id, NEW.id))::bigint >= pg_catalog.pg_sequence_last_value('analytics.noted_to') THEN
       RETURN NULL;
     END IF;
-    IF NOT (pg_typeof(OLD.user_id) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-            AND pg_typeof(OLD.created_at) = 'timestamp'::regtype
-            AND pg_typeof(OLD.used_at) = 'timestamp'::regtype) THEN
+    IF NOT analytics.are_known(pg_catalog.pg_typeof(OLD.id), pg_catalog.pg_typeof(OLD.user_id),
+                               pg_catalog.pg_typeof(OLD.created_at), pg_catalog.pg_typeof(OLD.used_at)) THEN
       RETURN NULL;
     END IF;
     old_id := OLD.id;
@@ -115,10 +124,8 @@ BEGIN
   EXCEPTION
     WHEN OTHERS THEN
       BEGIN
-        EXECUTE 'SELECT pg_typeof(($1).id) IN (''int2''::regtype, ''int4''::regtype, ''int8''::regtype)'
-                '       AND pg_typeof(($1).user_id) IN (''int2''::regtype, ''int4''::regtype, ''int8''::regtype)'
-                '       AND pg_typeof(($1).created_at) = ''timestamp''::regtype'
-                '       AND pg_typeof(($1).used_at) = ''timestamp''::regtype'
+        EXECUTE 'SELECT analytics.are_known(pg_catalog.pg_typeof(($1).id), pg_catalog.pg_typeof(($1).user_id),'
+                '                           pg_catalog.pg_typeof(($1).created_at), pg_catalog.pg_typeof(($1).used_at))'
            INTO are_known
           USING OLD;
         IF NOT are_known THEN
@@ -139,7 +146,7 @@ BEGIN
   SELECT TG_RELID, c.*
     FROM (VALUES (-1, old_id, old_user_id, old_created_at, old_used_at),
                  (1, new_id, new_user_id, new_created_at, new_used_at)) AS c (change, id)
-   WHERE c.id < coalesce(pg_sequence_last_value('analytics.noted_to'), 9223372036854775807);
+   WHERE c.id < coalesce(pg_catalog.pg_sequence_last_value('analytics.noted_to'), 9223372036854775807);
   RETURN NULL;
 END
 $body$;

@@ -42,7 +42,8 @@ DROP FUNCTION IF EXISTS
   analytics.hours_kept(), analytics.days_kept(), analytics.day_changes(integer, timestamp, timestamp),
   analytics.changed_users(), analytics.changed_dates(), analytics.recent_users(), analytics.recent_dates(),
   analytics.rollups_in_force(), analytics.basis(), analytics.tokens_trigger(), analytics.note_change(),
-  analytics.first_kept_back(integer), analytics.demand_read_committed(), analytics.changes_to_fold(),
+  analytics.are_known(regtype, regtype, regtype, regtype), analytics.first_kept_back(integer),
+  analytics.demand_read_committed(), analytics.changes_to_fold(),
   -- Of the earlier form:
   analytics.fold(integer), analytics.triggers(), analytics.note_insert(), analytics.note_update(),
   analytics.note_delete(), analytics.absent(), analytics.as_bigint(bigint), analytics.as_bigint(integer),
