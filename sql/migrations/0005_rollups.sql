@@ -605,9 +605,6 @@ SET row_security = off
 AS $body$
 BEGIN
   PERFORM analytics.demand_read_committed();
-  IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
-    RAISE EXCEPTION 'rebuild() has to come first in its transaction';
-  END IF;
   PERFORM pg_advisory_xact_lock(hashtext('coworking_analytics.fold'));
   PERFORM analytics.hold_tokens() FROM analytics.basis();
   IF NOT EXISTS (SELECT FROM analytics.basis()) THEN
