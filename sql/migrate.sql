@@ -55,7 +55,7 @@ SELECT EXISTS (SELECT
                                             AND has_schema_privilege(r.oid, n.oid, 'USAGE'))
                           FROM pg_proc AS p
                           JOIN pg_namespace AS n ON n.oid = p.pronamespace
-                         WHERE n.nspname = 'analytics')
+                         WHERE n.nspname = 'analytics' AND p.prorettype <> 'trigger'::regtype)
                    AND has_schema_privilege(r.oid, 'public', 'USAGE')
                    AND EXISTS (SELECT
                                  FROM pg_roles AS l

@@ -19,6 +19,7 @@ DO $body$
 DECLARE
   statement text;
 BEGIN
+  SET LOCAL lock_timeout = '500ms';
   IF pg_has_role('pg_database_owner', 'MEMBER') THEN
     FOR statement IN
       SELECT format('ALTER SCHEMA analytics OWNER TO pg_database_owner')
@@ -100,7 +101,8 @@ BEGIN
 END
 $body$;
 
--- Who owns tokens may back up the whole database, and restore tokens with its trigger.
+-- Who owns tokens may back up the whole database, and restore tokens with its trigger; nobody else needs
+-- what the trigger runs.
 DO $body$
 DECLARE
   statement text;
@@ -108,7 +110,8 @@ BEGIN
   FOR statement IN
     SELECT 'GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %1$I; GRANT SELECT ON ALL SEQUENCES IN SCHEMA analytics TO %1$I'
      UNION ALL
-    SELECT 'GRANT EXECUTE ON FUNCTION analytics.note_change() TO %1$I'
+    SELECT 'REVOKE EXECUTE ON FUNCTION analytics.note_change() FROM coworking_analytics_reader;'
+           'GRANT EXECUTE ON FUNCTION analytics.note_change() TO %1$I'
      WHERE to_regprocedure('analytics.note_change()') IS NOT NULL
   LOOP
     EXECUTE format(statement, (SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass));

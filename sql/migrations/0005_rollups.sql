@@ -151,19 +151,22 @@ BEGIN
 END
 $body$;
 
--- One row when our trigger on tokens fires. One that was off in between has another xmin.
+-- One row when our trigger on tokens fires, whatever its name, and is the only one. One that was off or
+-- renamed in between has another xmin.
 CREATE OR REPLACE FUNCTION analytics.tokens_trigger()
 RETURNS TABLE (relation oid, identity text)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled)
+  SELECT c.oid, string_agg(pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',')
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid
    WHERE n.nspname = 'public'
      AND c.relname = 'tokens'
-     AND g.tgname = 'analytics_change'
+     AND g.tgfoid = to_regprocedure('analytics.note_change()')
      AND g.tgenabled IN ('O', 'A')
+   GROUP BY c.oid
+  HAVING count(*) = 1
 $body$;
 
 -- One row while tokens is what the trigger can follow. It differs after all that changes rows without
@@ -362,7 +365,7 @@ $body$;
 
 -- One of the two halves has nothing to do: its condition is looked at once, before it starts. Both
 -- lock tokens, as a plain query does, so that no TRUNCATE or ALTER TABLE comes between the look and
--- the rows. Each is in order by itself, so that the two are merged as they come.
+-- the rows (of a snapshot that is older than a TRUNCATE, the plain query is no good either). Each is in order by itself, so that the two are merged as they come.
 CREATE OR REPLACE FUNCTION analytics.days()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
                within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)
@@ -500,7 +503,7 @@ BEGIN
     SELECT most - count(*) AS room FROM noted
   ), following AS MATERIALIZED (
     SELECT t.id
-      FROM public.tokens AS t
+      FROM ONLY public.tokens AS t
      WHERE t.id >= state.folded_to
        AND t.id < target
      ORDER BY t.id
@@ -508,14 +511,17 @@ BEGIN
   ), bound AS MATERIALIZED (
     SELECT CASE WHEN count(*) > (SELECT room FROM next) THEN max(id) ELSE target END AS id FROM following
   ), needless AS (
-    DELETE FROM analytics.token_changes WHERE id >= state.folded_to AND id < (SELECT id FROM bound)
+    DELETE FROM analytics.token_changes
+     WHERE id >= state.folded_to
+       AND id < (SELECT id FROM bound)
+       AND state.folded_to < (SELECT id FROM bound)
   ), moved AS MATERIALIZED (
     SELECT 1 AS change, t.user_id::bigint, t.created_at, t.used_at
-      FROM public.tokens AS t
+      FROM ONLY public.tokens AS t
      WHERE t.id >= state.folded_to
        AND t.id < (SELECT id FROM bound)
   ), taken AS MATERIALIZED (
-    SELECT * FROM noted
+    SELECT * FROM noted WHERE change <> 0
     UNION ALL
     SELECT * FROM moved
   ), days AS (
@@ -762,6 +768,8 @@ GRANT SELECT ON analytics.rollup_basis TO PUBLIC; -- a migration asks without ri
 
 -- Last, so that the lock on tokens is held for no longer than this takes.
 DO $body$
+DECLARE
+  other name;
 BEGIN
   IF EXISTS (SELECT FROM analytics.tokens_trigger())
      OR NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind = 'r') THEN
@@ -770,6 +778,15 @@ BEGIN
   IF NOT has_table_privilege('public.tokens', 'TRIGGER') THEN
     RAISE EXCEPTION 'no right to put a trigger on public.tokens: migrate as its owner, or with ROLLUPS=off';
   END IF;
+  FOR other IN SELECT g.tgname
+                 FROM pg_catalog.pg_trigger AS g
+                WHERE g.tgrelid = 'public.tokens'::regclass
+                  AND g.tgfoid = 'analytics.note_change()'::regprocedure
+                  AND g.tgname <> 'analytics_change'
+  LOOP
+    PERFORM analytics.lock_tokens('ACCESS EXCLUSIVE');
+    EXECUTE format('DROP TRIGGER %I ON public.tokens', other);
+  END LOOP;
   PERFORM analytics.lock_tokens('SHARE ROW EXCLUSIVE');
   CREATE OR REPLACE TRIGGER analytics_change
     AFTER INSERT OR UPDATE OR DELETE ON public.tokens

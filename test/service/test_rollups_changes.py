@@ -301,7 +301,8 @@ def test_a_table_that_was_replaced_and_is_written_still(pair):
                       " INSERT INTO tokens SELECT * FROM other; COMMIT", *WRITES]:
         pair.do(statement)
     migrate(pair.database)
-    for statement in ["DELETE FROM other WHERE id < 100", *WRITES, "UPDATE other SET user_id = 4, id = -id"]:
+    for statement in ["DELETE FROM other WHERE id < 100", *WRITES, "UPDATE other SET user_id = 4, id = -id",
+                      "ALTER TABLE other ALTER created_at DROP NOT NULL", "UPDATE other SET created_at = NULL"]:
         pair.do(statement, may_fail=False)
     assert pair.reader.execute("SELECT analytics.is_exact()") == [(True,)]
     with pair.database.connect() as connection:
@@ -309,6 +310,24 @@ def test_a_table_that_was_replaced_and_is_written_still(pair):
     pair.check("folding", may_fail=False)
     migrate(pair.database, ROLLUPS="off")
     pair.do("DELETE FROM other")
+
+
+def test_a_trigger_of_another_name(pair):
+    """It stays the only one."""
+    for name in ("analytics_change", "zz"):
+        pair.do("UPDATE tokens SET user_id = 7 WHERE id = 11")
+        with pair.database.connect() as connection:
+            if name == "zz":
+                connection.execute("CREATE TRIGGER analytics_change AFTER INSERT OR UPDATE OR DELETE ON tokens"
+                                   " FOR EACH ROW EXECUTE FUNCTION analytics.note_change()")
+                assert pair.reader.execute("SELECT * FROM analytics.basis()") == []
+            else:
+                connection.execute(f"ALTER TRIGGER {name} ON tokens RENAME TO zz")
+        migrate(pair.database)
+        pair.do("UPDATE tokens SET user_id = 8 WHERE id = 12", may_fail=False)
+        assert pair.reader.execute("SELECT count(*) FROM pg_trigger WHERE tgname IN ('zz', 'analytics_change')") == [(1,)]
+        assert pair.reader.execute("SELECT analytics.is_exact()") == [(True,)]
+        assert pair.reader.execute("SELECT * FROM analytics.check()") == []
 
 
 def test_a_session_that_has_written_before_a_column_s_type_changes(pair):
