@@ -117,6 +117,7 @@ def test_a_dump_without_our_rows(server):
     """Of a sequence without a value writers note all, and a rebuild makes what is missing."""
     database = create_rollups_database(server, next(names))
     database.execute("""
+        INSERT INTO tokens (user_id, token) SELECT 9, 'x' FROM generate_series(1, 2000);
         TRUNCATE analytics.fold_state, analytics.token_changes, analytics.rollup_basis, analytics.daily_tokens,
                  analytics.hourly_visits, analytics.user_tokens;
         ALTER SEQUENCE analytics.noted_to RESTART""")
