@@ -365,7 +365,8 @@ $body$;
 
 -- One of the two halves has nothing to do: its condition is looked at once, before it starts. Both
 -- lock tokens, as a plain query does, so that no TRUNCATE or ALTER TABLE comes between the look and
--- the rows (of a snapshot that is older than a TRUNCATE, the plain query is no good either). Each is in order by itself, so that the two are merged as they come.
+-- the rows (of a snapshot that is older than a TRUNCATE, the plain query is no good either). Each is in
+-- order by itself, so that the two are merged as they come.
 CREATE OR REPLACE FUNCTION analytics.days()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
                within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)

@@ -143,6 +143,7 @@ PAST_THE_TRIGGERS = {
                                       "UPDATE tokens SET used_at = NULL WHERE user_id IN (3, 4)"],
     "a replica's update of user_id": ["SET session_replication_role = replica",
                                       "UPDATE tokens SET user_id = 9 WHERE user_id IN (3, 4)"],
+    "triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER USER", LOAD, "ALTER TABLE tokens ENABLE TRIGGER USER"],
     "the trigger off and on": ["ALTER TABLE tokens DISABLE TRIGGER analytics_change", LOAD,
                                "ALTER TABLE tokens ENABLE TRIGGER analytics_change"],
     "all triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER ALL", LOAD,
