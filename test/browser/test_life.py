@@ -48,13 +48,8 @@ def test_new_data_appears_by_itself(server, run, read):
     assert reader.period()[1] == "2024-03-09"
 
 
-def snapshot(service):
-    """What an ETag stands for: it changes with every write on the server, whoever's it is."""
-    return service.database.execute("SELECT pg_current_snapshot()::text")
-
-
 def test_looking_is_cheap_while_nothing_changes(sample, read):
-    seen = snapshot(sample)
+    seen = sample.database.snapshot()
     reader = open_with_clock(read, sample)
     drawn = reader.page.evaluate("document.querySelector('#usage canvas').id = 'drawn'")
     asked = requests_of(reader)
@@ -65,7 +60,7 @@ def test_looking_is_cheap_while_nothing_changes(sample, read):
         asked.clear()
         pass_time(reader, 32)
         time.sleep(LOG_SECONDS)
-        before, seen = seen, snapshot(sample)
+        before, seen = seen, sample.database.snapshot()
         if seen == before:
             break
     assert seen == before, "somebody writes all the time"

@@ -229,6 +229,19 @@ class Database:
         return subprocess.run([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env={**clean, **self.environment(), **environment},
                               capture_output=True, text=True, check=False)
 
+    def snapshot(self):
+        """What an answer's ETag stands for: it changes with every write on the server, whoever's it is."""
+        return self.execute("SELECT pg_current_snapshot()::text")
+
+    def while_nothing_is_written(self, look):
+        """What look() returns when nobody wrote to the server meanwhile: PostgreSQL's own upkeep now and then does."""
+        for _ in range(20):
+            before = self.snapshot()
+            seen = look()
+            if self.snapshot() == before:
+                return seen
+        raise AssertionError("somebody writes to the server all the time")
+
     def clear(self):
         """Empties both tables."""
         self.execute("TRUNCATE users, tokens RESTART IDENTITY")
