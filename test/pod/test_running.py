@@ -137,7 +137,8 @@ def test_memory_under_full_load(service, memories, say):
 
 
 def test_all_lines_but_the_stock_programs_are_json(service):
-    """nginx's error log and multiwatch write lines of their own."""
+    """multiwatch writes lines of its own, and so does nginx where a probe comes before the pool that answers it."""
     service.get("/api/reports/daily_usage")
     others = {line for name in CONTAINERS for line in service.logs(name) if not line.startswith("{")}
-    assert others <= {"Child[0] died, respawn\n"}
+    early = {line for line in others if re.search(r"\[crit\] .* connect\(\) to unix:run/probe\.sock failed \(2: ", line)}
+    assert others - early <= {"Child[0] died, respawn\n"}
