@@ -26,6 +26,8 @@ enum {
     READ_SECONDS = 2,   /* a web server sends its request at once */
     WRITE_SECONDS = 30, /* an answer that nothing takes for this long is given up */
     METHOD_LENGTH_MAX = 32,
+    INPUT_SIZE = 4096,
+    INPUT_BYTES_MAX = 64 * 1024, /* of a request's body; nginx lets 16 kB through */
     HEADER_SIZE = 1024,
     STREAM_SIZE = 32 * 1024, /* how much of a long body leaves at a time */
     WAITED_MS_MAX = 3600000, /* beyond this a request's time of arrival is not believed */
@@ -123,6 +125,24 @@ static int accept_connection(void) {
     }
 }
 
+/* Reads what comes as the request's body, which no route uses. A client that is still sending when
+ * the connection closes takes a whole answer for a failed one (EPIPE), as cgi-fcgi does. */
+static bool read_body_to_end(void) {
+    char ignored[INPUT_SIZE];
+    for (size_t left = INPUT_BYTES_MAX; left >= sizeof ignored; left -= sizeof ignored) {
+        if (FCGX_GetStr(ignored, sizeof ignored, connection.fastcgi.in) < (int)sizeof ignored)
+            return FCGX_GetError(connection.fastcgi.in) == 0;
+    }
+    return false;
+}
+
+/* libfcgi would first wait for the web server to close its side, which a TCP socket needs and a
+ * Unix one does not. */
+static void close_connection(void) {
+    FCGX_Free(&connection.fastcgi, 0);
+    (void)close(connection.fastcgi.ipcFd);
+}
+
 /* Accepting here rather than in libfcgi bounds every read and write of the connection, and lets no
  * stop signal slip between a check and the wait: for that the two members of FCGX_Request below
  * are set by hand. */
@@ -137,8 +157,12 @@ static bool accept_fastcgi(void) {
         (void)FCGX_InitRequest(&connection.fastcgi, -1, 0);
         connection.fastcgi.ipcFd = fd;
         connection.fastcgi.keepConnection = 1; /* else libfcgi closes it before the first read */
-        if (FCGX_Accept_r(&connection.fastcgi) == 0)
+        /* With nothing behind FCGI_ROLE, libfcgi's own parameter, there was silence, which it does
+         * not report. */
+        if (FCGX_Accept_r(&connection.fastcgi) == 0 && connection.fastcgi.envp[1] &&
+            read_body_to_end())
             return true;
+        close_connection();
         log_text(LOG_WARNING, "malformed_request", "a connection did not speak FastCGI");
     }
 }
@@ -529,12 +553,9 @@ static bool finish_cgi(void) {
     return fflush(stdout) == 0 && connection.stage == STAGE_SENT;
 }
 
-/* A cut answer goes without an end-of-request record, so that it cannot be taken for whole. The
- * socket is closed here, at once: libfcgi would first wait for the web server to close its side,
- * which a TCP socket needs and a Unix one does not. */
+/* A cut answer goes without an end-of-request record, so that it cannot be taken for whole. */
 static bool finish_fastcgi(void) {
-    FCGX_Free(&connection.fastcgi, 0);
-    (void)close(connection.fastcgi.ipcFd);
+    close_connection();
     return connection.stage == STAGE_SENT;
 }
 

@@ -10,8 +10,10 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import threading
 import time
+from collections import Counter
 
 import pytest
 from background import Background
@@ -169,6 +171,34 @@ def test_stopped_worker_costs_its_own_request_only(run, fragile, state):
     state("SIGSTOP of a worker", load, served_meanwhile=served, hurt=hurt)
     assert len(hurt) <= 1 and not [o for o in load.outcomes if not o.answered]
     assert victim in service.workers()
+
+
+# Liveness
+
+PROBE = ["/usr/bin/cgi-fcgi", "-bind", "-connect", "run/reports.sock"]  # as manifests/coworking.yaml has it
+
+
+def probe_outcomes(service, times):
+    """What the liveness probe's own command ended with, and the first line it printed, each with how often."""
+    environment = {**os.environ, "PATH_INFO": "/health_check"}
+    found = Counter()
+    for _ in range(times):
+        probe = subprocess.run(PROBE, env=environment, cwd=service.directory(), stdin=subprocess.DEVNULL,
+                               capture_output=True, text=True, timeout=30, check=False)
+        found[probe.returncode, probe.stdout.splitlines()[0] if probe.stdout else ""] += 1
+    return found
+
+
+@pytest.mark.skipif(IS_POD, reason="the pod's probes run inside it")
+def test_the_liveness_probe_never_fails_on_a_healthy_worker(run, fragile, state):
+    """cgi-fcgi fails with EPIPE when a worker closes before it has read the end of STDIN."""
+    service = run(fragile)
+    at_rest = probe_outcomes(service, ENOUGH)
+    with Load(service) as load:
+        load.reach(100, 5)
+        under_load = probe_outcomes(service, ENOUGH)
+    state("liveness probe", load, at_rest=dict(at_rest), under_load=dict(under_load))
+    assert at_rest == under_load == {(0, "Status: 200 OK"): ENOUGH}
 
 
 # The database goes away

@@ -283,7 +283,7 @@ def test_malformed_fastcgi(run, small, state, programs):
     state("malformed FastCGI", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), kinds=len(times),
           longest=f"{worst} {times[worst]:.2f} s", grown_kb=grown, logged=len(service.events("malformed_request")))
     assert sorted(service.workers()) == workers, "a worker died of it"
-    assert max(times.values()) <= 3, times
+    assert not {name: seconds for name, seconds in times.items() if seconds > 3}
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
