@@ -116,7 +116,7 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 	test/support/check_sql.py
 
 .PHONY: migrate
-migrate: ## bring schema analytics up to date in the database named by DB_*
+migrate: ## bring schema coworking_analytics up to date in the database named by DB_*
 	@docker/local/setup build run
 	@$(MAKE) --no-print-directory --quiet programs
 	@$(BUILD)/analytics-fcgi --migrate

@@ -1,4 +1,4 @@
--- Brings schema analytics up to date, as a role that may:
+-- Brings schema coworking_analytics up to date, as a role that may:
 --   psql -v reader=ROLE -v rollups=on|off -f migrate.sql
 -- May be run at any time, again, and by several at once. Where nothing is to do it changes nothing
 -- and needs no rights. reader: the role that the workers log in as. rollups: off where the owner of
@@ -14,7 +14,7 @@ SET check_function_bodies = off; -- a body may name a column that is not there a
 -- The catalog is open to everyone; names would need rights on the schemas.
 SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 'tokens')) = 2 AS has_tables,
        coalesce(bool_or(has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
-                FILTER (WHERE n.nspname = 'analytics' AND c.relname = 'migrations'), false) AS has_list,
+                FILTER (WHERE n.nspname = 'coworking_analytics' AND c.relname = 'migrations'), false) AS has_list,
        false AS is_current
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -32,7 +32,7 @@ SELECT count(*) FILTER (WHERE n.nspname = 'public' AND c.relname IN ('users', 't
 SELECT EXISTS (SELECT
                  FROM pg_proc AS p
                  JOIN pg_namespace AS n ON n.oid = p.pronamespace
-                WHERE n.nspname = 'analytics' AND p.proname = 'fold' AND p.pronargs = 1) AS has_earlier_form
+                WHERE n.nspname = 'coworking_analytics' AND p.proname = 'fold' AND p.pronargs = 1) AS has_earlier_form
 \gset
 \if :has_earlier_form
   \ir migrations/without_rollups.sql
@@ -41,7 +41,7 @@ SELECT EXISTS (SELECT
 -- All that the reader needs: tables, columns and functions made anew come without.
 \if :has_list
   SELECT count(*) = 6 - (NOT :'rollups'::boolean)::integer AS has_migrations
-    FROM analytics.migrations
+    FROM coworking_analytics.migrations
    WHERE number <= 6
   \gset
 \else
@@ -49,13 +49,13 @@ SELECT EXISTS (SELECT
 \endif
 \if :has_migrations
   SELECT coalesce(
-           (SELECT (SELECT bool_and(is_granted OR NOT is_there) FROM analytics.columns_read())
+           (SELECT (SELECT bool_and(is_granted OR NOT is_there) FROM coworking_analytics.columns_read())
                    AND (SELECT count(*) >= 15
                                AND bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE')
                                             AND has_schema_privilege(r.oid, n.oid, 'USAGE'))
                           FROM pg_proc AS p
                           JOIN pg_namespace AS n ON n.oid = p.pronamespace
-                         WHERE n.nspname = 'analytics' AND p.prorettype <> 'trigger'::regtype)
+                         WHERE n.nspname = 'coworking_analytics' AND p.prorettype <> 'trigger'::regtype)
                    AND has_schema_privilege(r.oid, 'public', 'USAGE')
                    AND EXISTS (SELECT
                                  FROM pg_roles AS l
@@ -66,8 +66,8 @@ SELECT EXISTS (SELECT
   \gset
   \if :rollups
     SELECT :'is_current'::boolean
-           AND (EXISTS (SELECT FROM analytics.tokens_trigger()) OR c.relkind <> 'r')
-           AND (analytics.is_exact() OR NOT EXISTS (SELECT FROM analytics.basis())) AS is_current
+           AND (EXISTS (SELECT FROM coworking_analytics.tokens_trigger()) OR c.relkind <> 'r')
+           AND (coworking_analytics.is_exact() OR NOT EXISTS (SELECT FROM coworking_analytics.basis())) AS is_current
       FROM pg_class AS c
       JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = 'public' AND c.relname = 'tokens'
@@ -75,7 +75,7 @@ SELECT EXISTS (SELECT
   \endif
 \endif
 \if :is_current
-  \echo 'schema analytics is up to date'
+  \echo 'schema coworking_analytics is up to date'
   \quit
 \endif
 
@@ -95,16 +95,16 @@ SELECT EXISTS (SELECT
   \set number 5
   \set name 0005_rollups
   \ir migrations/apply.psql
-  SELECT EXISTS (SELECT FROM analytics.basis()) AS has_basis, NOT analytics.is_exact() AS needs_rebuild
+  SELECT EXISTS (SELECT FROM coworking_analytics.basis()) AS has_basis, NOT coworking_analytics.is_exact() AS needs_rebuild
   \gset
   \if :has_basis
     \if :needs_rebuild
-      SELECT analytics.rebuild()
+      SELECT coworking_analytics.rebuild()
       \g /dev/null
       -- From now on writers need not note what they do at the end of the table.
-      SELECT analytics.fold(0)
+      SELECT coworking_analytics.fold(0)
       \g /dev/null
-      SELECT analytics.fold(0)
+      SELECT coworking_analytics.fold(0)
       \g /dev/null
     \endif
   \else
@@ -121,17 +121,17 @@ SELECT EXISTS (SELECT
 SELECT NOT pg_has_role(:'reader', 'coworking_analytics_reader', 'USAGE') AS needs_grant
 \gset
 \if :needs_grant
-  SELECT set_config('analytics.reader', :'reader', false) -- DO knows none of psql's variables
+  SELECT set_config('coworking_analytics.reader', :'reader', false) -- DO knows none of psql's variables
   \g /dev/null
   DO $body$
   BEGIN
-    EXECUTE format('GRANT coworking_analytics_reader TO %I', current_setting('analytics.reader'));
+    EXECUTE format('GRANT coworking_analytics_reader TO %I', current_setting('coworking_analytics.reader'));
   EXCEPTION
     WHEN insufficient_privilege THEN
       RAISE insufficient_privilege USING MESSAGE =
         format('permission denied: have a superuser run GRANT coworking_analytics_reader TO %I',
-               current_setting('analytics.reader'));
+               current_setting('coworking_analytics.reader'));
   END
   $body$;
 \endif
-\echo 'schema analytics was brought up to date'
+\echo 'schema coworking_analytics was brought up to date'

@@ -1,4 +1,4 @@
 -- A row where the rollups are to be compared with tokens now: rarely.
 SELECT 'due' AS inspection
- WHERE analytics.start_inspection()
+ WHERE coworking_analytics.start_inspection()
  ORDER BY 1

@@ -3,7 +3,7 @@
 -- there. The casts make a report independent of the columns' exact types.
 -- They run with the caller's rights and have no SET clause: only such functions are merged into the
 -- calling query, which then streams instead of first collecting all rows.
-CREATE OR REPLACE FUNCTION analytics.daily_usage()
+CREATE OR REPLACE FUNCTION coworking_analytics.daily_usage()
 RETURNS TABLE (date date, visits bigint)
 LANGUAGE sql STABLE
 AS $body$
@@ -13,9 +13,9 @@ AS $body$
    GROUP BY 1
 $body$;
 
-COMMENT ON FUNCTION analytics.daily_usage() IS 'Used tokens per date of creation';
+COMMENT ON FUNCTION coworking_analytics.daily_usage() IS 'Used tokens per date of creation';
 
-CREATE OR REPLACE FUNCTION analytics.user_visits()
+CREATE OR REPLACE FUNCTION coworking_analytics.user_visits()
 RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
 LANGUAGE sql STABLE
 AS $body$
@@ -25,4 +25,4 @@ AS $body$
    GROUP BY 1, 2
 $body$;
 
-COMMENT ON FUNCTION analytics.user_visits() IS 'Tokens per user, used or not';
+COMMENT ON FUNCTION coworking_analytics.user_visits() IS 'Tokens per user, used or not';

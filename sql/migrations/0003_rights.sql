@@ -22,15 +22,15 @@ BEGIN
   SET LOCAL lock_timeout = '500ms';
   IF pg_has_role('pg_database_owner', 'MEMBER') THEN
     FOR statement IN
-      SELECT format('ALTER SCHEMA analytics OWNER TO pg_database_owner')
+      SELECT format('ALTER SCHEMA coworking_analytics OWNER TO pg_database_owner')
        UNION ALL
       SELECT format('ALTER TABLE %s OWNER TO pg_database_owner', c.oid::regclass)
         FROM pg_catalog.pg_class AS c
-       WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind IN ('r', 'S') AND c.relowner <> 'pg_database_owner'::regrole
+       WHERE c.relnamespace = 'coworking_analytics'::regnamespace AND c.relkind IN ('r', 'S') AND c.relowner <> 'pg_database_owner'::regrole
        UNION ALL
       SELECT format('ALTER FUNCTION %s OWNER TO pg_database_owner', p.oid::regprocedure)
         FROM pg_catalog.pg_proc AS p
-       WHERE p.pronamespace = 'analytics'::regnamespace
+       WHERE p.pronamespace = 'coworking_analytics'::regnamespace
     LOOP
       EXECUTE statement;
     END LOOP;
@@ -41,7 +41,7 @@ $body$;
 -- The columns that the reports read, and whether those who read them may: the reader, and the owner of
 -- the functions that keep rollups. One that the coworking service dropped costs its reports alone, or the
 -- rollups.
-CREATE OR REPLACE FUNCTION analytics.columns_read()
+CREATE OR REPLACE FUNCTION coworking_analytics.columns_read()
 RETURNS TABLE (relation name, attribute name, is_there boolean, is_granted boolean)
 LANGUAGE sql STABLE
 AS $body$
@@ -54,21 +54,21 @@ AS $body$
                  ('tokens', 'id'), ('tokens', 'user_id'), ('tokens', 'created_at'), ('tokens', 'used_at'))
            AS w (relation, attribute)
     JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'public'
-    JOIN pg_catalog.pg_namespace AS ours ON ours.nspname = 'analytics'
+    JOIN pg_catalog.pg_namespace AS ours ON ours.nspname = 'coworking_analytics'
     LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.relation
     LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = w.attribute
 $body$;
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA analytics FROM PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA analytics TO coworking_analytics_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO coworking_analytics_reader;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA coworking_analytics FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coworking_analytics TO coworking_analytics_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA coworking_analytics TO coworking_analytics_reader;
 DO $body$
 DECLARE
   wanted record;
-  keeper name := (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'analytics');
+  keeper name := (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'coworking_analytics');
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA public TO coworking_analytics_reader, %I', keeper);
-  FOR wanted IN SELECT * FROM analytics.columns_read() LOOP
+  FOR wanted IN SELECT * FROM coworking_analytics.columns_read() LOOP
     IF wanted.is_granted THEN
       CONTINUE; -- a grant, even of what is there already, changes what the rollups go by
     ELSIF wanted.is_there THEN
@@ -93,7 +93,7 @@ BEGIN
   FOR open_to_all IN
     SELECT p.oid
       FROM pg_catalog.pg_proc AS p
-     WHERE p.pronamespace = 'analytics'::regnamespace
+     WHERE p.pronamespace = 'coworking_analytics'::regnamespace
        AND p.proname IN ('columns_read', 'tokens_trigger', 'basis', 'rollups_in_force', 'is_exact')
   LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', open_to_all);
@@ -108,11 +108,11 @@ DECLARE
   statement text;
 BEGIN
   FOR statement IN
-    SELECT 'GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO %1$I; GRANT SELECT ON ALL SEQUENCES IN SCHEMA analytics TO %1$I'
+    SELECT 'GRANT SELECT ON ALL TABLES IN SCHEMA coworking_analytics TO %1$I; GRANT SELECT ON ALL SEQUENCES IN SCHEMA coworking_analytics TO %1$I'
      UNION ALL
-    SELECT 'REVOKE EXECUTE ON FUNCTION analytics.note_change() FROM coworking_analytics_reader;'
-           'GRANT EXECUTE ON FUNCTION analytics.note_change() TO %1$I'
-     WHERE to_regprocedure('analytics.note_change()') IS NOT NULL
+    SELECT 'REVOKE EXECUTE ON FUNCTION coworking_analytics.note_change() FROM coworking_analytics_reader;'
+           'GRANT EXECUTE ON FUNCTION coworking_analytics.note_change() TO %1$I'
+     WHERE to_regprocedure('coworking_analytics.note_change()') IS NOT NULL
   LOOP
     EXECUTE format(statement, (SELECT pg_get_userbyid(relowner) FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass));
   END LOOP;

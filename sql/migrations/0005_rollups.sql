@@ -8,7 +8,7 @@
 -- it finds them. Only what changes below folded_to is noted, by a trigger, so a token that is requested and
 -- soon used costs its writers next to nothing. All of it in one snapshot, so a report is exact at every
 -- moment. Writers only ever append: they wait for nobody, and cannot fail to serialize, because of us.
-CREATE TABLE IF NOT EXISTS analytics.token_changes (
+CREATE TABLE IF NOT EXISTS coworking_analytics.token_changes (
   relation oid NOT NULL,
   change smallint NOT NULL,
   id bigint NOT NULL,
@@ -19,22 +19,22 @@ CREATE TABLE IF NOT EXISTS analytics.token_changes (
   autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0,
   vacuum_truncate = off -- writers would wait for it
 );
-COMMENT ON TABLE analytics.token_changes IS 'Tokens that came (1) and went (-1) below folded_to; of tables that were renamed, too';
+COMMENT ON TABLE coworking_analytics.token_changes IS 'Tokens that came (1) and went (-1) below folded_to; of tables that were renamed, too';
 
 -- Writers note what they do to tokens below this id. No table, since they have to see at once where it
 -- is, whatever their snapshot. All is noted while it has no value.
-CREATE SEQUENCE IF NOT EXISTS analytics.noted_to AS bigint
+CREATE SEQUENCE IF NOT EXISTS coworking_analytics.noted_to AS bigint
   MINVALUE -9223372036854775808 MAXVALUE 9223372036854775807 START 9223372036854775807;
 
-CREATE TABLE IF NOT EXISTS analytics.fold_state (
+CREATE TABLE IF NOT EXISTS coworking_analytics.fold_state (
   folded_to bigint NOT NULL,
   noted_to bigint NOT NULL,
   noted_since xid8
 );
-COMMENT ON TABLE analytics.fold_state IS
+COMMENT ON TABLE coworking_analytics.fold_state IS
   'One row, made by rebuild(): where the rollups end; noted_to; and the transaction from which on all have seen the latter';
 
-CREATE TABLE IF NOT EXISTS analytics.daily_tokens (
+CREATE TABLE IF NOT EXISTS coworking_analytics.daily_tokens (
   date date PRIMARY KEY,
   requested integer NOT NULL,
   used integer NOT NULL,
@@ -44,34 +44,34 @@ CREATE TABLE IF NOT EXISTS analytics.daily_tokens (
   within_60_minutes integer NOT NULL
 ) WITH (fillfactor = 50);
 
-CREATE TABLE IF NOT EXISTS analytics.hourly_visits (
+CREATE TABLE IF NOT EXISTS coworking_analytics.hourly_visits (
   hour timestamp PRIMARY KEY,
   visits integer NOT NULL
 ) WITH (fillfactor = 50);
 
-CREATE TABLE IF NOT EXISTS analytics.user_tokens (
+CREATE TABLE IF NOT EXISTS coworking_analytics.user_tokens (
   user_id bigint PRIMARY KEY,
   tokens integer NOT NULL
 ) WITH (fillfactor = 80);
 
-CREATE TABLE IF NOT EXISTS analytics.rollup_basis (
+CREATE TABLE IF NOT EXISTS coworking_analytics.rollup_basis (
   relation oid NOT NULL,
   file oid NOT NULL,
   columns text[] NOT NULL,
   trigger text NOT NULL
 );
-COMMENT ON TABLE analytics.rollup_basis IS 'What basis() was when the rollups were made; no row until they are';
+COMMENT ON TABLE coworking_analytics.rollup_basis IS 'What basis() was when the rollups were made; no row until they are';
 
-CREATE TABLE IF NOT EXISTS analytics.inspections (
+CREATE TABLE IF NOT EXISTS coworking_analytics.inspections (
   started_at timestamptz DEFAULT clock_timestamp() PRIMARY KEY,
   finished_at timestamptz,
   drift bigint,
   rebuilt boolean
 );
-COMMENT ON TABLE analytics.inspections IS 'When the rollups were compared with tokens, and how many rows differed';
+COMMENT ON TABLE coworking_analytics.inspections IS 'When the rollups were compared with tokens, and how many rows differed';
 
 -- Whether the columns that rollups need have types that they can follow.
-CREATE OR REPLACE FUNCTION analytics.are_known(id regtype, user_id regtype, created_at regtype, used_at regtype)
+CREATE OR REPLACE FUNCTION coworking_analytics.are_known(id regtype, user_id regtype, created_at regtype, used_at regtype)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
 AS $body$
@@ -89,7 +89,7 @@ $body$;
 -- set aside.
 -- One may have had another type: what plpgsql has planned for it then fails for as long as the session
 -- lasts. The columns are read as they are now.
-CREATE OR REPLACE FUNCTION analytics.note_change()
+CREATE OR REPLACE FUNCTION coworking_analytics.note_change()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ''
@@ -106,10 +106,10 @@ DECLARE
   new_used_at timestamp;
 BEGIN
   BEGIN
-    IF pg_catalog.concat(least(OLD.id, NEW.id))::bigint >= pg_catalog.pg_sequence_last_value('analytics.noted_to') THEN
+    IF pg_catalog.concat(least(OLD.id, NEW.id))::bigint >= pg_catalog.pg_sequence_last_value('coworking_analytics.noted_to') THEN
       RETURN NULL;
     END IF;
-    IF NOT analytics.are_known(pg_catalog.pg_typeof(OLD.id), pg_catalog.pg_typeof(OLD.user_id),
+    IF NOT coworking_analytics.are_known(pg_catalog.pg_typeof(OLD.id), pg_catalog.pg_typeof(OLD.user_id),
                                pg_catalog.pg_typeof(OLD.created_at), pg_catalog.pg_typeof(OLD.used_at)) THEN
       RETURN NULL;
     END IF;
@@ -124,7 +124,7 @@ BEGIN
   EXCEPTION
     WHEN OTHERS THEN
       BEGIN
-        EXECUTE 'SELECT analytics.are_known(pg_catalog.pg_typeof(($1).id), pg_catalog.pg_typeof(($1).user_id),'
+        EXECUTE 'SELECT coworking_analytics.are_known(pg_catalog.pg_typeof(($1).id), pg_catalog.pg_typeof(($1).user_id),'
                 '                           pg_catalog.pg_typeof(($1).created_at), pg_catalog.pg_typeof(($1).used_at))'
            INTO are_known
           USING OLD;
@@ -142,18 +142,18 @@ BEGIN
           RETURN NULL;
       END;
   END;
-  INSERT INTO analytics.token_changes
+  INSERT INTO coworking_analytics.token_changes
   SELECT TG_RELID, c.*
     FROM (VALUES (-1, old_id, old_user_id, old_created_at, old_used_at),
                  (1, new_id, new_user_id, new_created_at, new_used_at)) AS c (change, id)
-   WHERE c.id < coalesce(pg_catalog.pg_sequence_last_value('analytics.noted_to'), 9223372036854775807);
+   WHERE c.id < coalesce(pg_catalog.pg_sequence_last_value('coworking_analytics.noted_to'), 9223372036854775807);
   RETURN NULL;
 END
 $body$;
 
 -- One row when our trigger on tokens fires, whatever its name, and is the only one. One that was off or
 -- renamed in between has another xmin.
-CREATE OR REPLACE FUNCTION analytics.tokens_trigger()
+CREATE OR REPLACE FUNCTION coworking_analytics.tokens_trigger()
 RETURNS TABLE (relation oid, identity text)
 LANGUAGE sql STABLE
 AS $body$
@@ -163,7 +163,7 @@ AS $body$
     JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid
    WHERE n.nspname = 'public'
      AND c.relname = 'tokens'
-     AND g.tgfoid = to_regprocedure('analytics.note_change()')
+     AND g.tgfoid = to_regprocedure('coworking_analytics.note_change()')
      AND g.tgenabled IN ('O', 'A')
    GROUP BY c.oid
   HAVING count(*) = 1
@@ -173,12 +173,12 @@ $body$;
 -- firing it: TRUNCATE, a new table, a rewrite by ALTER TABLE (and by VACUUM FULL: the price of not
 -- telling them apart), columns changing places or types or what may be NULL, a trigger that was off. A
 -- column that was renamed in between has another xmin.
-CREATE OR REPLACE FUNCTION analytics.basis()
+CREATE OR REPLACE FUNCTION coworking_analytics.basis()
 RETURNS TABLE (relation oid, file oid, columns text[], trigger text)
 LANGUAGE sql STABLE
 AS $body$
   SELECT c.oid, c.relfilenode, pg_catalog.array_agg(pg_catalog.concat_ws(' ', a.attname, a.attnum, a.xmin)), g.identity
-    FROM analytics.tokens_trigger() AS g
+    FROM coworking_analytics.tokens_trigger() AS g
     JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
    WHERE c.relkind = 'r'
@@ -201,12 +201,12 @@ $body$;
 
 -- One row while the rollups hold: their basis is still there. None while reports have to read tokens.
 -- Asked with every report, so it does no more than look those rows up.
-CREATE OR REPLACE FUNCTION analytics.rollups_in_force()
+CREATE OR REPLACE FUNCTION coworking_analytics.rollups_in_force()
 RETURNS TABLE (relation oid)
 LANGUAGE sql STABLE
 AS $body$
   SELECT b.relation
-    FROM analytics.rollup_basis AS b
+    FROM coworking_analytics.rollup_basis AS b
    WHERE EXISTS (SELECT
                    FROM pg_catalog.pg_class AS c
                   WHERE c.oid = b.relation
@@ -224,17 +224,17 @@ AS $body$
                     AND pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled) = b.trigger)
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.is_exact()
+CREATE OR REPLACE FUNCTION coworking_analytics.is_exact()
 RETURNS boolean
 LANGUAGE sql STABLE
 AS $body$
-  SELECT EXISTS (SELECT FROM analytics.rollups_in_force())
+  SELECT EXISTS (SELECT FROM coworking_analytics.rollups_in_force())
 $body$;
 
 -- Tokens that the rollups do not hold yet. In plpgsql, which plans them by themselves: the planner takes
 -- "from some id on" for a third of the table, and would choose for all of a report accordingly. With an
 -- upper bound, though none is meant, it thinks of few, and so of the index.
-CREATE OR REPLACE FUNCTION analytics.recent_dates()
+CREATE OR REPLACE FUNCTION coworking_analytics.recent_dates()
 RETURNS TABLE (created_at timestamp, used_at timestamp)
 LANGUAGE plpgsql STABLE ROWS 1000
 AS $body$
@@ -243,11 +243,11 @@ BEGIN
   RETURN QUERY
   SELECT t.created_at, t.used_at
     FROM public.tokens AS t
-   WHERE t.id BETWEEN (SELECT folded_to FROM analytics.fold_state) AND 9223372036854775807;
+   WHERE t.id BETWEEN (SELECT folded_to FROM coworking_analytics.fold_state) AND 9223372036854775807;
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.recent_users()
+CREATE OR REPLACE FUNCTION coworking_analytics.recent_users()
 RETURNS TABLE (user_id bigint)
 LANGUAGE plpgsql STABLE ROWS 1000
 AS $body$
@@ -256,47 +256,47 @@ BEGIN
   RETURN QUERY
   SELECT t.user_id::bigint
     FROM public.tokens AS t
-   WHERE t.id BETWEEN (SELECT folded_to FROM analytics.fold_state) AND 9223372036854775807;
+   WHERE t.id BETWEEN (SELECT folded_to FROM coworking_analytics.fold_state) AND 9223372036854775807;
 END
 $body$;
 
 -- The facts by rollup: what is folded, what changed there since, and what is recent.
-CREATE OR REPLACE FUNCTION analytics.changes_to_fold()
-RETURNS SETOF analytics.token_changes
+CREATE OR REPLACE FUNCTION coworking_analytics.changes_to_fold()
+RETURNS SETOF coworking_analytics.token_changes
 LANGUAGE sql STABLE
 AS $body$
   SELECT c.*
-    FROM analytics.token_changes AS c
-   WHERE c.id < (SELECT folded_to FROM analytics.fold_state)
-     AND c.relation = (SELECT relation FROM analytics.rollup_basis)
+    FROM coworking_analytics.token_changes AS c
+   WHERE c.id < (SELECT folded_to FROM coworking_analytics.fold_state)
+     AND c.relation = (SELECT relation FROM coworking_analytics.rollup_basis)
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.changed_dates()
+CREATE OR REPLACE FUNCTION coworking_analytics.changed_dates()
 RETURNS TABLE (change integer, created_at timestamp, used_at timestamp)
 LANGUAGE sql STABLE
 AS $body$
   SELECT c.change::integer, c.created_at, c.used_at
-    FROM analytics.changes_to_fold() AS c
+    FROM coworking_analytics.changes_to_fold() AS c
   UNION ALL
   SELECT 1, r.created_at, r.used_at
-    FROM analytics.recent_dates() AS r
+    FROM coworking_analytics.recent_dates() AS r
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.changed_users()
+CREATE OR REPLACE FUNCTION coworking_analytics.changed_users()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
   SELECT c.user_id, sum(c.change)
     FROM (SELECT c.user_id, c.change::integer
-            FROM analytics.changes_to_fold() AS c
+            FROM coworking_analytics.changes_to_fold() AS c
           UNION ALL
           SELECT r.user_id, 1
-            FROM analytics.recent_users() AS r) AS c
+            FROM coworking_analytics.recent_users() AS r) AS c
    GROUP BY c.user_id
 $body$;
 
 -- What a token that comes or goes is to its day.
-CREATE OR REPLACE FUNCTION analytics.day_changes(change integer, created_at timestamp, used_at timestamp)
+CREATE OR REPLACE FUNCTION coworking_analytics.day_changes(change integer, created_at timestamp, used_at timestamp)
 RETURNS TABLE (date date, requested integer, used integer, used_before_request integer,
                within_5_minutes integer, within_15_minutes integer, within_60_minutes integer)
 LANGUAGE sql IMMUTABLE
@@ -305,12 +305,12 @@ AS $body$
          day_changes.change,
          CASE WHEN day_changes.used_at IS NOT NULL THEN day_changes.change ELSE 0 END,
          CASE WHEN day_changes.used_at < day_changes.created_at THEN day_changes.change ELSE 0 END,
-         CASE WHEN analytics.is_within('5 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END,
-         CASE WHEN analytics.is_within('15 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END,
-         CASE WHEN analytics.is_within('60 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END
+         CASE WHEN coworking_analytics.is_within('5 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END,
+         CASE WHEN coworking_analytics.is_within('15 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END,
+         CASE WHEN coworking_analytics.is_within('60 minutes', day_changes.created_at, day_changes.used_at) THEN day_changes.change ELSE 0 END
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.days_kept()
+CREATE OR REPLACE FUNCTION coworking_analytics.days_kept()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
                within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)
 LANGUAGE sql STABLE
@@ -319,26 +319,26 @@ AS $body$
          sum(k.within_5_minutes), sum(k.within_15_minutes), sum(k.within_60_minutes)
     FROM (SELECT d.date, d.requested, d.used, d.used_before_request,
                  d.within_5_minutes, d.within_15_minutes, d.within_60_minutes
-            FROM analytics.daily_tokens AS d
+            FROM coworking_analytics.daily_tokens AS d
           UNION ALL
           SELECT d.date, d.requested, d.used, d.used_before_request,
                  d.within_5_minutes, d.within_15_minutes, d.within_60_minutes
-            FROM analytics.changed_dates() AS c
-           CROSS JOIN LATERAL analytics.day_changes(c.change, c.created_at, c.used_at) AS d) AS k
+            FROM coworking_analytics.changed_dates() AS c
+           CROSS JOIN LATERAL coworking_analytics.day_changes(c.change, c.created_at, c.used_at) AS d) AS k
    GROUP BY k.date
   HAVING sum(k.requested) <> 0
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.hours_kept()
+CREATE OR REPLACE FUNCTION coworking_analytics.hours_kept()
 RETURNS TABLE (hour timestamp, visits bigint)
 LANGUAGE sql STABLE
 AS $body$
   SELECT k.hour, sum(k.visits)
     FROM (SELECT h.hour, h.visits
-            FROM analytics.hourly_visits AS h
+            FROM coworking_analytics.hourly_visits AS h
           UNION ALL
           SELECT date_trunc('hour', c.created_at), c.change
-            FROM analytics.changed_dates() AS c
+            FROM coworking_analytics.changed_dates() AS c
            WHERE c.used_at IS NOT NULL) AS k
    GROUP BY k.hour
   HAVING sum(k.visits) <> 0
@@ -346,19 +346,19 @@ $body$;
 
 -- Not one GROUP BY over both, as above: of many users the first could then be sent only after the last
 -- was counted.
-CREATE OR REPLACE FUNCTION analytics.user_tokens_kept()
+CREATE OR REPLACE FUNCTION coworking_analytics.user_tokens_kept()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
   (SELECT u.user_id, u.tokens + coalesce(c.tokens, 0)
-     FROM analytics.user_tokens AS u
-     LEFT JOIN analytics.changed_users() AS c ON c.user_id = u.user_id
+     FROM coworking_analytics.user_tokens AS u
+     LEFT JOIN coworking_analytics.changed_users() AS c ON c.user_id = u.user_id
     WHERE u.tokens + coalesce(c.tokens, 0) <> 0
     ORDER BY u.user_id)
   UNION ALL
   (SELECT c.user_id, c.tokens
-     FROM analytics.changed_users() AS c
-    WHERE NOT EXISTS (SELECT FROM analytics.user_tokens AS u WHERE u.user_id = c.user_id)
+     FROM coworking_analytics.changed_users() AS c
+    WHERE NOT EXISTS (SELECT FROM coworking_analytics.user_tokens AS u WHERE u.user_id = c.user_id)
       AND c.tokens <> 0
     ORDER BY c.user_id)
 $body$;
@@ -367,36 +367,36 @@ $body$;
 -- lock tokens, as a plain query does, so that no TRUNCATE or ALTER TABLE comes between the look and
 -- the rows (of a snapshot that is older than a TRUNCATE, the plain query is no good either). Each is in
 -- order by itself, so that the two are merged as they come.
-CREATE OR REPLACE FUNCTION analytics.days()
+CREATE OR REPLACE FUNCTION coworking_analytics.days()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
                within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)
 LANGUAGE sql STABLE
 AS $body$
-  (SELECT * FROM analytics.days_kept() WHERE EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
+  (SELECT * FROM coworking_analytics.days_kept() WHERE EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) ORDER BY 1)
   UNION ALL
-  (SELECT * FROM analytics.days_counted() WHERE NOT EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
+  (SELECT * FROM coworking_analytics.days_counted() WHERE NOT EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) ORDER BY 1)
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.hours()
+CREATE OR REPLACE FUNCTION coworking_analytics.hours()
 RETURNS TABLE (hour timestamp, visits bigint)
 LANGUAGE sql STABLE
 AS $body$
-  (SELECT * FROM analytics.hours_kept() WHERE EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
+  (SELECT * FROM coworking_analytics.hours_kept() WHERE EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) ORDER BY 1)
   UNION ALL
-  (SELECT * FROM analytics.hours_counted() WHERE NOT EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
+  (SELECT * FROM coworking_analytics.hours_counted() WHERE NOT EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) ORDER BY 1)
 $body$;
 
-CREATE OR REPLACE FUNCTION analytics.user_tokens()
+CREATE OR REPLACE FUNCTION coworking_analytics.user_tokens()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
-  (SELECT * FROM analytics.user_tokens_kept() WHERE EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
+  (SELECT * FROM coworking_analytics.user_tokens_kept() WHERE EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) ORDER BY 1)
   UNION ALL
-  (SELECT * FROM analytics.user_tokens_counted() WHERE NOT EXISTS (SELECT FROM analytics.rollups_in_force()) ORDER BY 1)
+  (SELECT * FROM coworking_analytics.user_tokens_counted() WHERE NOT EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) ORDER BY 1)
 $body$;
 
 -- The id from which on tokens are to be left as they are: that of the first of the last ones.
-CREATE OR REPLACE FUNCTION analytics.first_kept_back(kept_back integer)
+CREATE OR REPLACE FUNCTION coworking_analytics.first_kept_back(kept_back integer)
 RETURNS bigint
 LANGUAGE plpgsql STABLE
 AS $body$
@@ -411,7 +411,7 @@ $body$;
 
 -- A snapshot that is older than a lock may show what is no longer so, and a sequence that was set
 -- then stays set.
-CREATE OR REPLACE FUNCTION analytics.demand_read_committed()
+CREATE OR REPLACE FUNCTION coworking_analytics.demand_read_committed()
 RETURNS void
 LANGUAGE plpgsql
 AS $body$
@@ -425,7 +425,7 @@ $body$;
 
 -- Keeps TRUNCATE and ALTER TABLE away until the transaction ends, which the next statement's snapshot
 -- then needs not fear (PostgreSQL, "Caveats" of MVCC). LOCK TABLE would want a right on every column.
-CREATE OR REPLACE FUNCTION analytics.hold_tokens()
+CREATE OR REPLACE FUNCTION coworking_analytics.hold_tokens()
 RETURNS void
 LANGUAGE plpgsql
 AS $body$
@@ -448,7 +448,7 @@ $body$;
 --    else it could come to be again what the table says, with writers in between who saw it lower.
 --  * A transaction that has written before may be older than a writer, and may have moved folded_to
 --    itself: in one of those nothing is learned, and the sequence does not go back.
-CREATE OR REPLACE FUNCTION analytics.fold(most integer, kept_back integer DEFAULT 1000)
+CREATE OR REPLACE FUNCTION coworking_analytics.fold(most integer, kept_back integer DEFAULT 1000)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -458,36 +458,36 @@ AS $body$
 DECLARE
   has_written boolean := pg_current_xact_id_if_assigned() IS NOT NULL;
   may_go_back boolean;
-  state analytics.fold_state;
+  state coworking_analytics.fold_state;
   target bigint;
   last_target bigint;
   folded bigint := 0;
 BEGIN
   IF pg_is_in_recovery()
-     OR NOT analytics.is_exact()
+     OR NOT coworking_analytics.is_exact()
      OR NOT pg_try_advisory_xact_lock(hashtext('coworking_analytics.fold')) THEN
     RETURN 0;
   END IF;
-  PERFORM analytics.demand_read_committed();
+  PERFORM coworking_analytics.demand_read_committed();
   BEGIN
-    PERFORM analytics.hold_tokens();
+    PERFORM coworking_analytics.hold_tokens();
   EXCEPTION
     WHEN lock_not_available THEN
       RETURN 0; -- somebody changes the table: later
   END;
-  IF NOT analytics.is_exact() THEN
+  IF NOT coworking_analytics.is_exact() THEN
     RETURN 0; -- they were set aside before the lock was had
   END IF;
-  SELECT * INTO STRICT state FROM analytics.fold_state;
+  SELECT * INTO STRICT state FROM coworking_analytics.fold_state;
   may_go_back := state.noted_since IS NULL;
-  IF state.noted_to <> pg_sequence_last_value('analytics.noted_to') THEN
-    state.noted_to := pg_sequence_last_value('analytics.noted_to');
+  IF state.noted_to <> pg_sequence_last_value('coworking_analytics.noted_to') THEN
+    state.noted_to := pg_sequence_last_value('coworking_analytics.noted_to');
     state.noted_since := NULL;
   END IF;
-  last_target := greatest(analytics.first_kept_back(kept_back), state.folded_to);
+  last_target := greatest(coworking_analytics.first_kept_back(kept_back), state.folded_to);
   IF NOT has_written AND state.noted_to > last_target THEN
     IF may_go_back THEN
-      state.noted_to := setval('analytics.noted_to', last_target);
+      state.noted_to := setval('coworking_analytics.noted_to', last_target);
     END IF;
     state.noted_since := NULL;
   ELSIF NOT has_written AND state.noted_since IS NULL THEN
@@ -496,9 +496,9 @@ BEGIN
   target := CASE WHEN state.noted_since <= pg_snapshot_xmin(pg_current_snapshot()) THEN state.noted_to
                  ELSE state.folded_to END;
   WITH noted AS MATERIALIZED (
-    DELETE FROM analytics.token_changes
-     WHERE ctid = ANY (ARRAY(SELECT ctid FROM analytics.token_changes WHERE id < state.folded_to LIMIT most))
-    RETURNING CASE WHEN relation = (SELECT b.relation FROM analytics.rollup_basis AS b) THEN change ELSE 0 END AS change,
+    DELETE FROM coworking_analytics.token_changes
+     WHERE ctid = ANY (ARRAY(SELECT ctid FROM coworking_analytics.token_changes WHERE id < state.folded_to LIMIT most))
+    RETURNING CASE WHEN relation = (SELECT b.relation FROM coworking_analytics.rollup_basis AS b) THEN change ELSE 0 END AS change,
               user_id, created_at, used_at
   ), next AS MATERIALIZED (
     SELECT most - count(*) AS room FROM noted
@@ -512,7 +512,7 @@ BEGIN
   ), bound AS MATERIALIZED (
     SELECT CASE WHEN count(*) > (SELECT room FROM next) THEN max(id) ELSE target END AS id FROM following
   ), needless AS (
-    DELETE FROM analytics.token_changes
+    DELETE FROM coworking_analytics.token_changes
      WHERE id >= state.folded_to
        AND id < (SELECT id FROM bound)
        AND state.folded_to < (SELECT id FROM bound)
@@ -526,11 +526,11 @@ BEGIN
     UNION ALL
     SELECT * FROM moved
   ), days AS (
-    INSERT INTO analytics.daily_tokens AS d
+    INSERT INTO coworking_analytics.daily_tokens AS d
     SELECT c.date, sum(c.requested), sum(c.used), sum(c.used_before_request),
            sum(c.within_5_minutes), sum(c.within_15_minutes), sum(c.within_60_minutes)
       FROM taken AS t
-     CROSS JOIN LATERAL analytics.day_changes(t.change, t.created_at, t.used_at) AS c
+     CROSS JOIN LATERAL coworking_analytics.day_changes(t.change, t.created_at, t.used_at) AS c
      GROUP BY 1
         ON CONFLICT (date) DO UPDATE
        SET requested = d.requested + excluded.requested,
@@ -540,7 +540,7 @@ BEGIN
            within_15_minutes = d.within_15_minutes + excluded.within_15_minutes,
            within_60_minutes = d.within_60_minutes + excluded.within_60_minutes
   ), hours AS (
-    INSERT INTO analytics.hourly_visits AS h
+    INSERT INTO coworking_analytics.hourly_visits AS h
     SELECT date_trunc('hour', t.created_at), sum(t.change)
       FROM taken AS t
      WHERE t.used_at IS NOT NULL
@@ -549,7 +549,7 @@ BEGIN
         ON CONFLICT (hour) DO UPDATE
        SET visits = h.visits + excluded.visits
   ), users AS (
-    INSERT INTO analytics.user_tokens AS u
+    INSERT INTO coworking_analytics.user_tokens AS u
     SELECT t.user_id, sum(t.change)
       FROM taken AS t
      GROUP BY 1
@@ -562,90 +562,90 @@ BEGIN
     INTO state.folded_to, folded
     FROM bound AS b;
   IF state.folded_to = state.noted_to AND state.noted_to < last_target THEN
-    state.noted_to := setval('analytics.noted_to', last_target);
+    state.noted_to := setval('coworking_analytics.noted_to', last_target);
     state.noted_since := NULL;
   END IF;
-  UPDATE analytics.fold_state AS s
+  UPDATE coworking_analytics.fold_state AS s
      SET folded_to = state.folded_to, noted_to = state.noted_to, noted_since = state.noted_since
    WHERE s IS DISTINCT FROM state;
   RETURN folded;
 END
 $body$;
 
-COMMENT ON FUNCTION analytics.fold(integer, integer) IS
+COMMENT ON FUNCTION coworking_analytics.fold(integer, integer) IS
   'Moves at most so many changes and tokens into the rollups, but none of the last ones; returns how many';
 
 -- One row for each difference between the rollups and tokens, in one snapshot.
-CREATE OR REPLACE FUNCTION analytics.check()
+CREATE OR REPLACE FUNCTION coworking_analytics.check()
 RETURNS TABLE (rollup text, key text, kept text, counted text)
 LANGUAGE sql STABLE
 AS $body$
   SELECT 'days', coalesce(k.date, c.date)::text, k::text, c::text
-    FROM analytics.days_kept() AS k
-    FULL JOIN analytics.days_counted() AS c ON c.date = k.date
+    FROM coworking_analytics.days_kept() AS k
+    FULL JOIN coworking_analytics.days_counted() AS c ON c.date = k.date
    WHERE k IS DISTINCT FROM c
   UNION ALL
   SELECT 'hours', coalesce(k.hour, c.hour)::text, k::text, c::text
-    FROM analytics.hours_kept() AS k
-    FULL JOIN analytics.hours_counted() AS c ON c.hour = k.hour
+    FROM coworking_analytics.hours_kept() AS k
+    FULL JOIN coworking_analytics.hours_counted() AS c ON c.hour = k.hour
    WHERE k IS DISTINCT FROM c
   UNION ALL
   SELECT 'users', coalesce(k.user_id, c.user_id)::text, k::text, c::text
-    FROM analytics.user_tokens_kept() AS k
-    FULL JOIN analytics.user_tokens_counted() AS c ON c.user_id = k.user_id
+    FROM coworking_analytics.user_tokens_kept() AS k
+    FULL JOIN coworking_analytics.user_tokens_counted() AS c ON c.user_id = k.user_id
    WHERE k IS DISTINCT FROM c
    ORDER BY 1, 2
 $body$;
 
-COMMENT ON FUNCTION analytics.check() IS 'Differences between the rollups and tokens; no row when there are none';
+COMMENT ON FUNCTION coworking_analytics.check() IS 'Differences between the rollups and tokens; no row when there are none';
 
 -- Makes the rollups anew while writers and readers go on: all in one statement, hence one snapshot, which
 -- the changes it deletes belong to as well; in order, for reports that read in order. They end where they
 -- did, or before the last tokens, or where writers note from: a dump holds its tables as of one moment and a
 -- sequence as of another, and another server's transactions. Fails where tokens is not what the trigger
 -- follows.
-CREATE OR REPLACE FUNCTION analytics.rebuild()
+CREATE OR REPLACE FUNCTION coworking_analytics.rebuild()
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $body$
 BEGIN
-  PERFORM analytics.demand_read_committed();
+  PERFORM coworking_analytics.demand_read_committed();
   PERFORM pg_advisory_xact_lock(hashtext('coworking_analytics.fold'));
-  PERFORM analytics.hold_tokens() FROM analytics.basis();
-  IF NOT EXISTS (SELECT FROM analytics.basis()) THEN
+  PERFORM coworking_analytics.hold_tokens() FROM coworking_analytics.basis();
+  IF NOT EXISTS (SELECT FROM coworking_analytics.basis()) THEN
     RAISE EXCEPTION 'public.tokens does not have the columns and the trigger that rollups need: run make migrate';
   END IF;
-  PERFORM setval('analytics.noted_to', 9223372036854775807)
-    WHERE pg_sequence_last_value('analytics.noted_to') IS NULL;
-  INSERT INTO analytics.fold_state
-  SELECT 9223372036854775807, 9223372036854775807 WHERE NOT EXISTS (SELECT FROM analytics.fold_state);
-  UPDATE analytics.fold_state AS s
-     SET folded_to = least(s.folded_to, n.last_value, analytics.first_kept_back(1000)), noted_to = n.last_value, noted_since = NULL
-    FROM pg_sequence_last_value('analytics.noted_to') AS n (last_value);
+  PERFORM setval('coworking_analytics.noted_to', 9223372036854775807)
+    WHERE pg_sequence_last_value('coworking_analytics.noted_to') IS NULL;
+  INSERT INTO coworking_analytics.fold_state
+  SELECT 9223372036854775807, 9223372036854775807 WHERE NOT EXISTS (SELECT FROM coworking_analytics.fold_state);
+  UPDATE coworking_analytics.fold_state AS s
+     SET folded_to = least(s.folded_to, n.last_value, coworking_analytics.first_kept_back(1000)), noted_to = n.last_value, noted_since = NULL
+    FROM pg_sequence_last_value('coworking_analytics.noted_to') AS n (last_value);
   WITH no_changes AS (
-    DELETE FROM analytics.token_changes
+    DELETE FROM coworking_analytics.token_changes
   ), old_basis AS (
-    DELETE FROM analytics.rollup_basis
+    DELETE FROM coworking_analytics.rollup_basis
   ), new_basis AS (
-    INSERT INTO analytics.rollup_basis SELECT * FROM analytics.basis()
+    INSERT INTO coworking_analytics.rollup_basis SELECT * FROM coworking_analytics.basis()
   ), days AS MATERIALIZED (
     SELECT k.date, sum(k.requested) AS requested, sum(k.used) AS used, sum(k.used_before_request) AS used_before_request,
            sum(k.within_5_minutes) AS within_5_minutes, sum(k.within_15_minutes) AS within_15_minutes,
            sum(k.within_60_minutes) AS within_60_minutes
-      FROM (SELECT * FROM analytics.days_counted()
+      FROM (SELECT * FROM coworking_analytics.days_counted()
             UNION ALL
             SELECT d.*
-              FROM analytics.recent_dates() AS r
-             CROSS JOIN LATERAL analytics.day_changes(-1, r.created_at, r.used_at) AS d) AS k
+              FROM coworking_analytics.recent_dates() AS r
+             CROSS JOIN LATERAL coworking_analytics.day_changes(-1, r.created_at, r.used_at) AS d) AS k
      GROUP BY k.date
     HAVING sum(k.requested) <> 0
      ORDER BY k.date
   ), old_days AS (
-    DELETE FROM analytics.daily_tokens AS d WHERE NOT EXISTS (SELECT FROM days WHERE days.date = d.date)
+    DELETE FROM coworking_analytics.daily_tokens AS d WHERE NOT EXISTS (SELECT FROM days WHERE days.date = d.date)
   ), new_days AS (
-    INSERT INTO analytics.daily_tokens AS d
+    INSERT INTO coworking_analytics.daily_tokens AS d
     SELECT * FROM days
         ON CONFLICT (date) DO UPDATE
        SET requested = excluded.requested,
@@ -657,94 +657,94 @@ BEGIN
      WHERE d IS DISTINCT FROM excluded
   ), hours AS MATERIALIZED (
     SELECT k.hour, sum(k.visits) AS visits
-      FROM (SELECT * FROM analytics.hours_counted()
+      FROM (SELECT * FROM coworking_analytics.hours_counted()
             UNION ALL
-            SELECT date_trunc('hour', r.created_at), -1 FROM analytics.recent_dates() AS r WHERE r.used_at IS NOT NULL) AS k
+            SELECT date_trunc('hour', r.created_at), -1 FROM coworking_analytics.recent_dates() AS r WHERE r.used_at IS NOT NULL) AS k
      GROUP BY k.hour
     HAVING sum(k.visits) <> 0
      ORDER BY k.hour
   ), old_hours AS (
-    DELETE FROM analytics.hourly_visits AS h WHERE NOT EXISTS (SELECT FROM hours WHERE hours.hour = h.hour)
+    DELETE FROM coworking_analytics.hourly_visits AS h WHERE NOT EXISTS (SELECT FROM hours WHERE hours.hour = h.hour)
   ), new_hours AS (
-    INSERT INTO analytics.hourly_visits AS h
+    INSERT INTO coworking_analytics.hourly_visits AS h
     SELECT * FROM hours
         ON CONFLICT (hour) DO UPDATE
        SET visits = excluded.visits
      WHERE h IS DISTINCT FROM excluded
   ), users AS MATERIALIZED (
     SELECT k.user_id, sum(k.tokens) AS tokens
-      FROM (SELECT * FROM analytics.user_tokens_counted()
+      FROM (SELECT * FROM coworking_analytics.user_tokens_counted()
             UNION ALL
-            SELECT r.user_id, -1 FROM analytics.recent_users() AS r) AS k
+            SELECT r.user_id, -1 FROM coworking_analytics.recent_users() AS r) AS k
      GROUP BY k.user_id
     HAVING sum(k.tokens) <> 0
      ORDER BY k.user_id
   ), old_users AS (
-    DELETE FROM analytics.user_tokens AS u WHERE NOT EXISTS (SELECT FROM users WHERE users.user_id = u.user_id)
+    DELETE FROM coworking_analytics.user_tokens AS u WHERE NOT EXISTS (SELECT FROM users WHERE users.user_id = u.user_id)
   )
-  INSERT INTO analytics.user_tokens AS u
+  INSERT INTO coworking_analytics.user_tokens AS u
   SELECT * FROM users
       ON CONFLICT (user_id) DO UPDATE
      SET tokens = excluded.tokens
    WHERE u IS DISTINCT FROM excluded;
-  ANALYZE analytics.daily_tokens, analytics.hourly_visits, analytics.user_tokens;
+  ANALYZE coworking_analytics.daily_tokens, coworking_analytics.hourly_visits, coworking_analytics.user_tokens;
 END
 $body$;
 
-COMMENT ON FUNCTION analytics.rebuild() IS 'Makes the rollups anew while writers and readers go on';
+COMMENT ON FUNCTION coworking_analytics.rebuild() IS 'Makes the rollups anew while writers and readers go on';
 
 -- Whether an inspection is due, and if so notes its start: once a day, and as soon as the rollups are
 -- set aside; an hour after one that did not end.
-CREATE OR REPLACE FUNCTION analytics.start_inspection()
+CREATE OR REPLACE FUNCTION coworking_analytics.start_inspection()
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $body$
 BEGIN
   IF pg_is_in_recovery()
-     OR NOT EXISTS (SELECT FROM analytics.basis())
+     OR NOT EXISTS (SELECT FROM coworking_analytics.basis())
      OR NOT pg_try_advisory_xact_lock(hashtext('coworking_analytics.inspection')) THEN
     RETURN false;
   END IF;
-  DELETE FROM analytics.inspections WHERE started_at < now() - interval '90 days';
-  INSERT INTO analytics.inspections
+  DELETE FROM coworking_analytics.inspections WHERE started_at < now() - interval '90 days';
+  INSERT INTO coworking_analytics.inspections
   SELECT
    WHERE NOT EXISTS (SELECT
-                       FROM analytics.inspections AS i
+                       FROM coworking_analytics.inspections AS i
                       WHERE CASE
                               WHEN i.finished_at IS NULL THEN i.started_at > now() - interval '1 hour'
-                              ELSE i.started_at > now() - interval '1 day' AND analytics.is_exact()
+                              ELSE i.started_at > now() - interval '1 day' AND coworking_analytics.is_exact()
                             END);
   RETURN FOUND;
 END
 $body$;
 
 -- Compares, mends what differs or was set aside, and notes what it found.
-CREATE OR REPLACE FUNCTION analytics.inspect()
+CREATE OR REPLACE FUNCTION coworking_analytics.inspect()
 RETURNS TABLE (drift bigint, rebuilt boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET row_security = off
 AS $body$
 BEGIN
-  PERFORM analytics.hold_tokens() FROM analytics.basis();
+  PERFORM coworking_analytics.hold_tokens() FROM coworking_analytics.basis();
   drift := 0;
-  IF analytics.is_exact() THEN
-    SELECT count(*) INTO drift FROM analytics.check();
+  IF coworking_analytics.is_exact() THEN
+    SELECT count(*) INTO drift FROM coworking_analytics.check();
   END IF;
-  rebuilt := drift > 0 OR NOT analytics.is_exact();
+  rebuilt := drift > 0 OR NOT coworking_analytics.is_exact();
   IF rebuilt THEN
-    PERFORM analytics.rebuild();
+    PERFORM coworking_analytics.rebuild();
   END IF;
-  UPDATE analytics.inspections AS i
+  UPDATE coworking_analytics.inspections AS i
      SET finished_at = clock_timestamp(), drift = inspect.drift, rebuilt = inspect.rebuilt
-   WHERE i.started_at = (SELECT max(started_at) FROM analytics.inspections);
+   WHERE i.started_at = (SELECT max(started_at) FROM coworking_analytics.inspections);
   RETURN NEXT;
 END
 $body$;
 
 -- A lock on tokens without making its writers wait: asks for a moment at a time, and lets go in between.
-CREATE OR REPLACE FUNCTION analytics.lock_tokens(mode text)
+CREATE OR REPLACE FUNCTION coworking_analytics.lock_tokens(mode text)
 RETURNS void
 LANGUAGE plpgsql
 AS $body$
@@ -765,14 +765,14 @@ END
 $body$;
 
 \ir 0003_rights.sql
-GRANT SELECT ON analytics.rollup_basis TO PUBLIC; -- a migration asks without rights
+GRANT SELECT ON coworking_analytics.rollup_basis TO PUBLIC; -- a migration asks without rights
 
 -- Last, so that the lock on tokens is held for no longer than this takes.
 DO $body$
 DECLARE
   other name;
 BEGIN
-  IF EXISTS (SELECT FROM analytics.tokens_trigger())
+  IF EXISTS (SELECT FROM coworking_analytics.tokens_trigger())
      OR NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = 'public.tokens'::regclass AND relkind = 'r') THEN
     RETURN; -- they are there; or it is a view or partitioned, and reports read it as it is
   END IF;
@@ -782,15 +782,15 @@ BEGIN
   FOR other IN SELECT g.tgname
                  FROM pg_catalog.pg_trigger AS g
                 WHERE g.tgrelid = 'public.tokens'::regclass
-                  AND g.tgfoid = 'analytics.note_change()'::regprocedure
-                  AND g.tgname <> 'analytics_change'
+                  AND g.tgfoid = 'coworking_analytics.note_change()'::regprocedure
+                  AND g.tgname <> 'coworking_analytics_change'
   LOOP
-    PERFORM analytics.lock_tokens('ACCESS EXCLUSIVE');
+    PERFORM coworking_analytics.lock_tokens('ACCESS EXCLUSIVE');
     EXECUTE format('DROP TRIGGER %I ON public.tokens', other);
   END LOOP;
-  PERFORM analytics.lock_tokens('SHARE ROW EXCLUSIVE');
-  CREATE OR REPLACE TRIGGER analytics_change
+  PERFORM coworking_analytics.lock_tokens('SHARE ROW EXCLUSIVE');
+  CREATE OR REPLACE TRIGGER coworking_analytics_change
     AFTER INSERT OR UPDATE OR DELETE ON public.tokens
-    FOR EACH ROW EXECUTE FUNCTION analytics.note_change();
+    FOR EACH ROW EXECUTE FUNCTION coworking_analytics.note_change();
 END
 $body$;

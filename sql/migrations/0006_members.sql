@@ -1,6 +1,6 @@
 -- What further reports read of users. That grows with users, not with tokens, and needs no rollup.
 -- Only what shows is_active needs that column.
-CREATE OR REPLACE FUNCTION analytics.members()
+CREATE OR REPLACE FUNCTION coworking_analytics.members()
 RETURNS TABLE (user_id bigint, joined_at timestamp)
 LANGUAGE sql STABLE
 AS $body$
@@ -8,10 +8,10 @@ AS $body$
     FROM public.users AS u
 $body$;
 
-COMMENT ON FUNCTION analytics.members() IS 'Users, and when they joined';
+COMMENT ON FUNCTION coworking_analytics.members() IS 'Users, and when they joined';
 
 -- One of them: the comparison is with the column as it is, so that its index is used.
-CREATE OR REPLACE FUNCTION analytics.member(user_id bigint)
+CREATE OR REPLACE FUNCTION coworking_analytics.member(user_id bigint)
 RETURNS TABLE (joined_at timestamp)
 LANGUAGE sql STABLE
 AS $body$
@@ -20,9 +20,9 @@ AS $body$
    WHERE u.id = member.user_id
 $body$;
 
-COMMENT ON FUNCTION analytics.member(bigint) IS 'When a user joined';
+COMMENT ON FUNCTION coworking_analytics.member(bigint) IS 'When a user joined';
 
-CREATE OR REPLACE FUNCTION analytics.member_states()
+CREATE OR REPLACE FUNCTION coworking_analytics.member_states()
 RETURNS TABLE (joined_at timestamp, is_active boolean)
 LANGUAGE sql STABLE
 AS $body$
@@ -30,19 +30,19 @@ AS $body$
     FROM public.users AS u
 $body$;
 
-COMMENT ON FUNCTION analytics.member_states() IS 'When users joined, and whether they are active';
+COMMENT ON FUNCTION coworking_analytics.member_states() IS 'When users joined, and whether they are active';
 
 -- Both sides of the join begin behind that user, so that a page costs what it shows.
-CREATE OR REPLACE FUNCTION analytics.user_visits_after(after bigint)
+CREATE OR REPLACE FUNCTION coworking_analytics.user_visits_after(after bigint)
 RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
 LANGUAGE sql STABLE
 AS $body$
   SELECT t.user_id, u.joined_at::timestamp, t.tokens
-    FROM analytics.user_tokens() AS t
+    FROM coworking_analytics.user_tokens() AS t
     LEFT JOIN public.users AS u ON u.id = t.user_id AND u.id > user_visits_after.after
    WHERE t.user_id > user_visits_after.after
 $body$;
 
-COMMENT ON FUNCTION analytics.user_visits_after(bigint) IS 'Tokens per user, used or not, of users with a higher id';
+COMMENT ON FUNCTION coworking_analytics.user_visits_after(bigint) IS 'Tokens per user, used or not, of users with a higher id';
 
 \ir 0003_rights.sql

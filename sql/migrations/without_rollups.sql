@@ -9,7 +9,7 @@ BEGIN
     SELECT format('DROP TRIGGER IF EXISTS %I ON %s', g.tgname, g.tgrelid::regclass)
       FROM pg_catalog.pg_trigger AS g
       JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
-     WHERE p.pronamespace = 'analytics'::regnamespace
+     WHERE p.pronamespace = 'coworking_analytics'::regnamespace
        AND NOT g.tgisinternal
      ORDER BY g.tgrelid
   LOOP
@@ -37,21 +37,21 @@ SELECT pg_advisory_xact_lock(hashtext('coworking_analytics'))
 \g /dev/null
 \ir 0004_facts.sql
 DROP FUNCTION IF EXISTS
-  analytics.lock_tokens(text), analytics.inspect(), analytics.start_inspection(), analytics.rebuild(),
-  analytics.hold_tokens(), analytics.check(), analytics.fold(integer, integer), analytics.user_tokens_kept(),
-  analytics.hours_kept(), analytics.days_kept(), analytics.day_changes(integer, timestamp, timestamp),
-  analytics.changed_users(), analytics.changed_dates(), analytics.recent_users(), analytics.recent_dates(),
-  analytics.rollups_in_force(), analytics.basis(), analytics.tokens_trigger(), analytics.note_change(),
-  analytics.are_known(regtype, regtype, regtype, regtype), analytics.first_kept_back(integer),
-  analytics.demand_read_committed(), analytics.changes_to_fold(),
+  coworking_analytics.lock_tokens(text), coworking_analytics.inspect(), coworking_analytics.start_inspection(), coworking_analytics.rebuild(),
+  coworking_analytics.hold_tokens(), coworking_analytics.check(), coworking_analytics.fold(integer, integer), coworking_analytics.user_tokens_kept(),
+  coworking_analytics.hours_kept(), coworking_analytics.days_kept(), coworking_analytics.day_changes(integer, timestamp, timestamp),
+  coworking_analytics.changed_users(), coworking_analytics.changed_dates(), coworking_analytics.recent_users(), coworking_analytics.recent_dates(),
+  coworking_analytics.rollups_in_force(), coworking_analytics.basis(), coworking_analytics.tokens_trigger(), coworking_analytics.note_change(),
+  coworking_analytics.are_known(regtype, regtype, regtype, regtype), coworking_analytics.first_kept_back(integer),
+  coworking_analytics.demand_read_committed(), coworking_analytics.changes_to_fold(),
   -- Of the earlier form:
-  analytics.fold(integer), analytics.triggers(), analytics.note_insert(), analytics.note_update(),
-  analytics.note_delete(), analytics.absent(), analytics.as_bigint(bigint), analytics.as_bigint(integer),
-  analytics.as_bigint(smallint), analytics.as_bigint(oid), analytics.as_bigint(anyelement),
-  analytics.as_timestamp(timestamp), analytics.as_timestamp(date), analytics.as_timestamp(anyelement);
+  coworking_analytics.fold(integer), coworking_analytics.triggers(), coworking_analytics.note_insert(), coworking_analytics.note_update(),
+  coworking_analytics.note_delete(), coworking_analytics.absent(), coworking_analytics.as_bigint(bigint), coworking_analytics.as_bigint(integer),
+  coworking_analytics.as_bigint(smallint), coworking_analytics.as_bigint(oid), coworking_analytics.as_bigint(anyelement),
+  coworking_analytics.as_timestamp(timestamp), coworking_analytics.as_timestamp(date), coworking_analytics.as_timestamp(anyelement);
 DROP TABLE IF EXISTS
-  analytics.inspections, analytics.rollup_basis, analytics.user_tokens, analytics.hourly_visits, analytics.daily_tokens,
-  analytics.fold_state, analytics.token_changes;
-DROP SEQUENCE IF EXISTS analytics.noted_to;
-DELETE FROM analytics.migrations WHERE number = 5;
+  coworking_analytics.inspections, coworking_analytics.rollup_basis, coworking_analytics.user_tokens, coworking_analytics.hourly_visits, coworking_analytics.daily_tokens,
+  coworking_analytics.fold_state, coworking_analytics.token_changes;
+DROP SEQUENCE IF EXISTS coworking_analytics.noted_to;
+DELETE FROM coworking_analytics.migrations WHERE number = 5;
 COMMIT;

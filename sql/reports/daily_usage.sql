@@ -1,7 +1,7 @@
 -- Used tokens per date of creation. $1, $2: first and last date, or NULL; $3: day, week or month.
 SELECT CASE $3 WHEN 'day' THEN d.date ELSE date_trunc($3, d.date::timestamp)::date END AS date,
        sum(d.used::integer) AS visits
-  FROM analytics.days() AS d
+  FROM coworking_analytics.days() AS d
  WHERE d.used > 0
    AND d.date BETWEEN coalesce($1::date, '-infinity') AND coalesce($2::date, 'infinity')
  GROUP BY 1

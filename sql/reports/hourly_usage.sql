@@ -2,7 +2,7 @@
 SELECT extract(isodow FROM h.hour)::integer AS weekday,
        extract(hour FROM h.hour)::integer AS hour,
        sum(h.visits::integer) AS visits
-  FROM analytics.hours() AS h
+  FROM coworking_analytics.hours() AS h
  WHERE h.hour::date BETWEEN coalesce($1::date, '-infinity') AND coalesce($2::date, 'infinity')
  GROUP BY 1, 2
  ORDER BY 1, 2

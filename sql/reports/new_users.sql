@@ -3,7 +3,7 @@ SELECT CASE $3 WHEN 'day' THEN d.date ELSE date_trunc($3, d.date::timestamp)::da
        sum(d.joined::integer) AS joined,
        sum(d.active::integer) AS active
   FROM (SELECT m.joined_at::date AS date, count(*) AS joined, count(*) FILTER (WHERE m.is_active) AS active
-          FROM analytics.member_states() AS m
+          FROM coworking_analytics.member_states() AS m
          GROUP BY 1) AS d -- days first: they are fewer
  WHERE d.date BETWEEN coalesce($1::date, '-infinity') AND coalesce($2::date, 'infinity')
  GROUP BY 1

@@ -6,7 +6,7 @@ SELECT p.first_date AS "from",
   FROM (SELECT coalesce($2::date, l.last_date) AS last_date,
                coalesce($1::date, coalesce($2::date, l.last_date) - 29) AS first_date
           FROM (SELECT max(d.date) FILTER (WHERE isfinite(d.date)) AS last_date
-                  FROM analytics.days() AS d
+                  FROM coworking_analytics.days() AS d
                 HAVING count(*) > 0) AS l
          WHERE coalesce($2::date, l.last_date) IS NOT NULL) AS p
  CROSS JOIN LATERAL (SELECT CASE -- no date is before this one: to subtract beyond it is an error
@@ -18,10 +18,10 @@ SELECT p.first_date AS "from",
                             coalesce(sum(d.requested::integer) FILTER (WHERE d.date >= p.first_date), 0) AS requested,
                             coalesce(sum(d.used::integer) FILTER (WHERE d.date < p.first_date), 0) AS previous_visits,
                             coalesce(sum(d.requested::integer) FILTER (WHERE d.date < p.first_date), 0) AS previous_requested
-                       FROM analytics.days() AS d
+                       FROM coworking_analytics.days() AS d
                       WHERE d.date BETWEEN previous.first_date AND p.last_date) AS t
  CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE m.joined_at::date >= p.first_date) AS new_users,
                             count(*) FILTER (WHERE m.joined_at::date < p.first_date) AS previous_new_users
-                       FROM analytics.members() AS m
+                       FROM coworking_analytics.members() AS m
                       WHERE m.joined_at::date BETWEEN previous.first_date AND p.last_date) AS u
  ORDER BY 1

@@ -1,6 +1,6 @@
 -- Tokens per user, used or not, by id; users without tokens are left out. $1: how many, or NULL for
 -- all, and one more, which tells whether there are more; $2: the user after whom to begin, or NULL.
 SELECT v.user_id, v.joined_at, v.visits
-  FROM analytics.user_visits_after(coalesce($2::bigint, -9223372036854775808)) AS v
+  FROM coworking_analytics.user_visits_after(coalesce($2::bigint, -9223372036854775808)) AS v
  ORDER BY v.user_id
  LIMIT $1::bigint + 1

@@ -1,9 +1,9 @@
 -- Tokens per user, used or not, most first, ties by id. $1: how many, or NULL for all, and one more,
 -- which tells whether there are more; $2: the visits,id of the user after whom to begin, or NULL.
 SELECT t.user_id,
-       (SELECT m.joined_at FROM analytics.member(t.user_id) AS m) AS joined_at, -- few of many are shown
+       (SELECT m.joined_at FROM coworking_analytics.member(t.user_id) AS m) AS joined_at, -- few of many are shown
        t.tokens AS visits
-  FROM analytics.user_tokens() AS t
+  FROM coworking_analytics.user_tokens() AS t
  WHERE $2::text IS NULL
     OR t.tokens < split_part($2, ',', 1)::bigint
     OR t.tokens = split_part($2, ',', 1)::bigint AND t.user_id > split_part($2, ',', 2)::bigint

@@ -226,7 +226,7 @@ def test_a_hundred_thousand_users(server, run, read, capsys):
         FROM generate_series(1, 300000) AS n,
              LATERAL (SELECT timestamp '2023-01-01' + n * interval '5 minutes') AS t (created_at);
       ANALYZE users, tokens;
-      SELECT analytics.rebuild()""")  # what the logger would have folded long ago
+      SELECT coworking_analytics.rebuild()""")  # what the logger would have folded long ago
     started = time.monotonic()
     reader = read(service, "?days=all")
     taken = time.monotonic() - started

@@ -610,10 +610,10 @@ def test_the_logger_keeps_the_rollups(programs, service, server):
     assert keep("UPDATE tokens SET used_at = now() WHERE id <= 6") == {"rollups": "on", "folded": 12}
     assert keep("SELECT 1") == {"rollups": "on", "folded": 0}
     assert keep("SET session_replication_role = replica; DELETE FROM tokens WHERE id = 7") == {"rollups": "on", "folded": 0}
-    assert keep("UPDATE analytics.inspections SET started_at = started_at - interval '1 day'") == {
+    assert keep("UPDATE coworking_analytics.inspections SET started_at = started_at - interval '1 day'") == {
         "rollups": "rebuilt", "folded": 0, "drift": 2}
     assert keep(f"TRUNCATE tokens; {insert}") == {"rollups": "rebuilt", "folded": 0, "drift": 0}
-    assert keep("DROP TRIGGER analytics_change ON tokens") == {"rollups": "set aside", "folded": 0}
+    assert keep("DROP TRIGGER coworking_analytics_change ON tokens") == {"rollups": "set aside", "folded": 0}
     assert database.migrate(ROLLUPS="off").returncode == 0
     _, line, _, _ = usage_logger(programs, database, service.port)
     assert (line["rollups"], line["folded"]) == ("off", 0)

@@ -604,7 +604,7 @@ def end_in_mid_answer(service, crowd):
     would not do: SIGCONT interrupts a write.)"""
     service.get("/api/reports/user_visits")
     backend, = crowd.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-                             "AND query LIKE '%analytics.user_visits%' AND pid <> pg_backend_pid()")[0]
+                             "AND query LIKE '%coworking_analytics.user_visits%' AND pid <> pg_backend_pid()")[0]
     backend = crowd.server.process(backend)
     through = len(service.events("request", path="/api/reports/user_visits"))
     stream = Stream(service, "1.1", {})

@@ -506,7 +506,7 @@ def alone(own_server):
         connection.execute("ALTER SYSTEM SET autovacuum = off")
         connection.execute("SELECT pg_reload_conf()")
     database = make_database(own_server)
-    database.execute("SELECT analytics.start_inspection(); SELECT FROM analytics.inspect()")  # or a logger does
+    database.execute("SELECT coworking_analytics.start_inspection(); SELECT FROM coworking_analytics.inspect()")  # or a logger does
     return database
 
 
@@ -689,7 +689,7 @@ TROUBLE = {
     "table": ("ALTER TABLE tokens RENAME TO tokens_gone", "ALTER TABLE tokens_gone RENAME TO tokens"),
     "columns": ("ALTER TABLE tokens RENAME used_at TO gone; ALTER TABLE tokens RENAME user_id TO gone_too",
                 "ALTER TABLE tokens RENAME gone TO used_at; ALTER TABLE tokens RENAME gone_too TO user_id"),
-    "functions": ("ALTER SCHEMA analytics RENAME TO gone", "ALTER SCHEMA gone RENAME TO analytics"),
+    "functions": ("ALTER SCHEMA coworking_analytics RENAME TO gone", "ALTER SCHEMA gone RENAME TO coworking_analytics"),
 }
 REFUSALS = {
     "password": (f"ALTER ROLE {ROLE} PASSWORD 'another'", f"ALTER ROLE {ROLE} PASSWORD '{SECRET}'"),

@@ -268,7 +268,7 @@ class Pair:
     def check(self, after, may_fail):
         """Each report is right; or an error, where it may be and where the law itself is one."""
         for function, query in FUNCTIONS.items():
-            answer, expected = ask(self.reader, f"SELECT * FROM analytics.{function}()"), ask(self.law, query)
+            answer, expected = ask(self.reader, f"SELECT * FROM coworking_analytics.{function}()"), ask(self.law, query)
             assert answer == expected or may_fail and answer is None, f"{function} after {after}"
 
 
@@ -276,7 +276,7 @@ class Pair:
 def create_pair(templates):
     """Two databases of the test's own."""
     pair = Pair(templates)
-    assert pair.law.execute("SELECT analytics.is_exact()") == [(True,)]
+    assert pair.law.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
     yield pair
     pair.close()
 
@@ -288,11 +288,11 @@ def test_a_change_of_the_tables(pair, change):
     migrate(pair.database)
     pair.check("the migration", may_fail=False)
     is_exact = [(change not in BEYOND_ROLLUPS,)]
-    assert pair.reader.execute("SELECT analytics.is_exact()") == is_exact
+    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == is_exact
     for statement in WRITES:
         pair.do(statement, may_fail=False)
-    assert pair.reader.execute("SELECT analytics.is_exact()") == is_exact
-    assert pair.reader.execute("SELECT * FROM analytics.check() WHERE analytics.is_exact()") == []
+    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == is_exact
+    assert pair.reader.execute("SELECT * FROM coworking_analytics.check() WHERE coworking_analytics.is_exact()") == []
 
 
 def test_a_table_that_was_replaced_and_is_written_still(pair):
@@ -304,7 +304,7 @@ def test_a_table_that_was_replaced_and_is_written_still(pair):
     for statement in ["DELETE FROM other WHERE id < 100", *WRITES, "UPDATE other SET user_id = 4, id = -id",
                       "ALTER TABLE other ALTER created_at DROP NOT NULL", "UPDATE other SET created_at = NULL"]:
         pair.do(statement, may_fail=False)
-    assert pair.reader.execute("SELECT analytics.is_exact()") == [(True,)]
+    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
     with pair.database.connect() as connection:
         fold_all(connection)
     pair.check("folding", may_fail=False)
@@ -314,32 +314,32 @@ def test_a_table_that_was_replaced_and_is_written_still(pair):
 
 def test_a_trigger_of_another_name(pair):
     """It stays the only one."""
-    for name in ("analytics_change", "zz"):
+    for name in ("coworking_analytics_change", "zz"):
         pair.do("UPDATE tokens SET user_id = 7 WHERE id = 11")
         with pair.database.connect() as connection:
             if name == "zz":
-                connection.execute("CREATE TRIGGER analytics_change AFTER INSERT OR UPDATE OR DELETE ON tokens"
-                                   " FOR EACH ROW EXECUTE FUNCTION analytics.note_change()")
-                assert pair.reader.execute("SELECT * FROM analytics.basis()") == []
+                connection.execute("CREATE TRIGGER coworking_analytics_change AFTER INSERT OR UPDATE OR DELETE ON tokens"
+                                   " FOR EACH ROW EXECUTE FUNCTION coworking_analytics.note_change()")
+                assert pair.reader.execute("SELECT * FROM coworking_analytics.basis()") == []
             else:
                 connection.execute(f"ALTER TRIGGER {name} ON tokens RENAME TO zz")
         migrate(pair.database)
         pair.do("UPDATE tokens SET user_id = 8 WHERE id = 12", may_fail=False)
-        assert pair.reader.execute("SELECT count(*) FROM pg_trigger WHERE tgname IN ('zz', 'analytics_change')") == [(1,)]
-        assert pair.reader.execute("SELECT analytics.is_exact()") == [(True,)]
-        assert pair.reader.execute("SELECT * FROM analytics.check()") == []
+        assert pair.reader.execute("SELECT count(*) FROM pg_trigger WHERE tgname IN ('zz', 'coworking_analytics_change')") == [(1,)]
+        assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
+        assert pair.reader.execute("SELECT * FROM coworking_analytics.check()") == []
 
 
 def test_a_session_that_has_written_before_a_column_s_type_changes(pair):
     """What plpgsql has planned in it is of no use any more."""
     for statement in [*WRITES, retyped("user_id", "bigint")]:
         pair.do(statement)
-    pair.database.execute("SELECT analytics.rebuild()")  # as the logger does
+    pair.database.execute("SELECT coworking_analytics.rebuild()")  # as the logger does
     for statement in ["UPDATE tokens SET user_id = 4, used_at = now() WHERE id = 11", "DELETE FROM tokens WHERE id = 12"]:
         pair.do(statement, may_fail=False)
-    assert pair.database.execute("SELECT count(*) > 1 FROM analytics.token_changes") == [(True,)]
-    assert pair.reader.execute("SELECT analytics.is_exact()") == [(True,)]
-    assert pair.reader.execute("SELECT * FROM analytics.check()") == []
+    assert pair.database.execute("SELECT count(*) > 1 FROM coworking_analytics.token_changes") == [(True,)]
+    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
+    assert pair.reader.execute("SELECT * FROM coworking_analytics.check()") == []
 
 
 @pytest.mark.parametrize("change", ODD_CHANGES)
@@ -360,4 +360,4 @@ def test_an_unlogged_table_is_empty_after_a_crash(own_server):
     own_server.crash()
     assert database.execute("SELECT count(*) FROM tokens") == [(0,)]
     for function in FUNCTIONS:
-        assert database.execute(f"SELECT * FROM analytics.{function}()") == []
+        assert database.execute(f"SELECT * FROM coworking_analytics.{function}()") == []

@@ -35,8 +35,8 @@ def test_a_fold_takes_no_more_than_it_was_asked_to(database):
         fold_all(connection)
         for _ in range(25):
             database.execute(INSERT)
-        assert connection.execute("SELECT analytics.fold(0, 0)") == [(0,)]
-        folded = [connection.execute("SELECT analytics.fold(10, 0)")[0][0] for _ in range(10)]
+        assert connection.execute("SELECT coworking_analytics.fold(0, 0)") == [(0,)]
+        folded = [connection.execute("SELECT coworking_analytics.fold(10, 0)")[0][0] for _ in range(10)]
         assert [count for count in folded if count] == [10, 10, 5]  # none while it learns who writes
     check_exact(database)
 
@@ -46,12 +46,12 @@ def test_a_second_fold_at_the_same_time_does_nothing(database):
         database.execute("DELETE FROM tokens WHERE user_id = 2")
         two.execute("SET lock_timeout = '500ms'")
         one.execute("BEGIN")
-        assert one.execute("SELECT analytics.fold(1, 0) > 0") == [(True,)]
-        assert two.execute("SELECT analytics.fold(1, 0)") == [(0,)]
+        assert one.execute("SELECT coworking_analytics.fold(1, 0) > 0") == [(True,)]
+        assert two.execute("SELECT coworking_analytics.fold(1, 0)") == [(0,)]
         check_exact(database)
         one.execute("ROLLBACK")
         check_exact(database)
-        assert two.execute("SELECT analytics.fold(1, 0) > 0") == [(True,)]
+        assert two.execute("SELECT coworking_analytics.fold(1, 0) > 0") == [(True,)]
     check_exact(database)
 
 
@@ -60,7 +60,7 @@ INSERT INTO tokens (user_id, token, created_at, used_at)
 SELECT {}, 'x', at, at + interval '7 min' FROM generate_series(timestamp '2021-01-01', '2023-11-10', interval '1 h') AS at"""
 BACKLOGS = {
     "tokens": [HOURS.format(user) for user in range(1, 41)],
-    "changes": [*(HOURS.format(user) for user in range(1, 21)), "SELECT analytics.rebuild()",
+    "changes": [*(HOURS.format(user) for user in range(1, 21)), "SELECT coworking_analytics.rebuild()",
                 *(f"UPDATE tokens SET used_at = NULL WHERE user_id = {user}" for user in range(1, 21))],
 }
 
@@ -82,13 +82,13 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
                 comparisons.append(compare(connection)[::2])
 
     with (Paced(database, database.writer, INSERT) as writer,
-          Paced(database, database.reader, "SELECT * FROM analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader,
+          Paced(database, database.reader, "SELECT * FROM coworking_analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader,
           database.connect(**database.reader) as folder, concurrent.futures.ThreadPoolExecutor(1) as pool):
         comparer = pool.submit(keep_comparing)
         began = time.monotonic()
         folded = number = 0
         while folded < 990_000 and number < 1_000:
-            count = folder.execute("SELECT analytics.fold(10000)")[0][0]
+            count = folder.execute("SELECT coworking_analytics.fold(10000)")[0][0]
             assert 0 <= count <= 10_000
             folded, number = folded + count, number + 1
         seconds = time.monotonic() - began
@@ -103,13 +103,13 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
 
 def test_a_dump_from_a_server_with_more_transactions_is_folded_again(server):
     database = create_rollups_database(server, next(names))
-    database.execute("UPDATE analytics.fold_state SET noted_since = '1000000000000'")
-    database.execute("SELECT analytics.rebuild()")
-    before = database.execute("SELECT folded_to FROM analytics.fold_state")
+    database.execute("UPDATE coworking_analytics.fold_state SET noted_since = '1000000000000'")
+    database.execute("SELECT coworking_analytics.rebuild()")
+    before = database.execute("SELECT folded_to FROM coworking_analytics.fold_state")
     database.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
     with database.connect(**database.reader) as connection:
         assert fold_all(connection) >= 1000
-    assert database.execute("SELECT folded_to FROM analytics.fold_state") != before
+    assert database.execute("SELECT folded_to FROM coworking_analytics.fold_state") != before
     check_exact(database)
 
 
@@ -118,12 +118,12 @@ def test_a_dump_without_our_rows(server):
     database = create_rollups_database(server, next(names))
     database.execute("""
         INSERT INTO tokens (user_id, token) SELECT 9, 'x' FROM generate_series(1, 2000);
-        TRUNCATE analytics.fold_state, analytics.token_changes, analytics.rollup_basis, analytics.daily_tokens,
-                 analytics.hourly_visits, analytics.user_tokens;
-        ALTER SEQUENCE analytics.noted_to RESTART""")
+        TRUNCATE coworking_analytics.fold_state, coworking_analytics.token_changes, coworking_analytics.rollup_basis, coworking_analytics.daily_tokens,
+                 coworking_analytics.hourly_visits, coworking_analytics.user_tokens;
+        ALTER SEQUENCE coworking_analytics.noted_to RESTART""")
     with database.connect(**database.writer) as writer, database.connect(**database.reader) as reader:
         writer.execute("BEGIN; DELETE FROM tokens WHERE user_id = 5")
-        database.execute("SELECT analytics.rebuild()")
+        database.execute("SELECT coworking_analytics.rebuild()")
         writer.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
         check_exact(database)
         writer.execute("COMMIT; DELETE FROM tokens WHERE user_id = 6")
@@ -144,8 +144,8 @@ PAST_THE_TRIGGERS = {
     "a replica's update of user_id": ["SET session_replication_role = replica",
                                       "UPDATE tokens SET user_id = 9 WHERE user_id IN (3, 4)"],
     "triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER USER", LOAD, "ALTER TABLE tokens ENABLE TRIGGER USER"],
-    "the trigger off and on": ["ALTER TABLE tokens DISABLE TRIGGER analytics_change", LOAD,
-                               "ALTER TABLE tokens ENABLE TRIGGER analytics_change"],
+    "the trigger off and on": ["ALTER TABLE tokens DISABLE TRIGGER coworking_analytics_change", LOAD,
+                               "ALTER TABLE tokens ENABLE TRIGGER coworking_analytics_change"],
     "all triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER ALL", LOAD,
                                 "ALTER TABLE tokens ENABLE TRIGGER ALL"],
 }
@@ -158,11 +158,11 @@ def test_what_went_past_the_triggers_is_found_and_repaired_while_writers_go_on(s
         for statement in PAST_THE_TRIGGERS[bypass]:
             connection.execute(statement)
     with database.connect(**database.reader) as connection:
-        assert len(connection.execute("SELECT * FROM analytics.check()")) > 0
+        assert len(connection.execute("SELECT * FROM coworking_analytics.check()")) > 0
     with (Run(database, weights=CHANGES_OF_TOKENS, writers=3, folders=1, comparers=0) as run,
           Paced(database, database.writer, INSERT) as writer):
         run.reach(200)
-        database.execute("SELECT analytics.rebuild()")
+        database.execute("SELECT coworking_analytics.rebuild()")
         run.reach(run.operations + 200)
     assert run.difference is None
     writer.check(seconds=1)
@@ -172,9 +172,9 @@ def test_what_went_past_the_triggers_is_found_and_repaired_while_writers_go_on(s
 def test_a_rebuild_of_a_big_table_stops_nobody(big):
     big.execute("SET session_replication_role = replica; UPDATE tokens SET used_at = created_at WHERE user_id = 100")
     with (Paced(big, big.writer, INSERT) as writer,
-          Paced(big, big.reader, "SELECT * FROM analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader):
-        big.execute("SELECT analytics.rebuild()")
-        big.execute("SELECT * FROM analytics.check()")
+          Paced(big, big.reader, "SELECT * FROM coworking_analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader):
+        big.execute("SELECT coworking_analytics.rebuild()")
+        big.execute("SELECT * FROM coworking_analytics.check()")
     writer.check(seconds=1)
     reader.check(seconds=5)
     check_exact(big)
@@ -215,7 +215,7 @@ def fragile(own_server):
 def answers(database):
     """What all functions answer."""
     with database.connect(**database.reader) as connection:
-        return {function: connection.execute(f"SELECT a::text FROM analytics.{function}() AS a ORDER BY 1")
+        return {function: connection.execute(f"SELECT a::text FROM coworking_analytics.{function}() AS a ORDER BY 1")
                 for function in FUNCTIONS}
 
 
@@ -226,10 +226,10 @@ def test_without_rollups_nothing_of_ours_is_on_the_tables(fragile):
     for _ in range(2):
         migrate(fragile, ROLLUPS="off")
         assert fragile.execute(TRIGGERS) == []
-        assert fragile.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'analytics'") == [("migrations",)]
+        assert fragile.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'coworking_analytics'") == [("migrations",)]
         assert fragile.execute(ALL_ROWS) == rows
         assert answers(fragile) == before
-        assert fragile.execute("SELECT analytics.is_exact()") == [(False,)]
+        assert fragile.execute("SELECT coworking_analytics.is_exact()") == [(False,)]
     for _ in range(2):
         migrate(fragile, ROLLUPS="on")
         assert fragile.execute(ALL_ROWS) == rows
@@ -321,19 +321,19 @@ def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, momen
 
 # What an earlier form of the rollups left behind, as far as it has the names of this one.
 EARLIER_FORM = """
-DROP TRIGGER analytics_change ON tokens;
-DROP TABLE analytics.token_changes, analytics.fold_state CASCADE;
-DROP FUNCTION analytics.fold(integer, integer), analytics.tokens_trigger(), analytics.note_change();
-CREATE TABLE analytics.token_changes (date date, hour integer, user_id bigint, requested integer NOT NULL);
-CREATE FUNCTION analytics.fold(most integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
-CREATE FUNCTION analytics.triggers() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
-CREATE FUNCTION analytics.note_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DROP TRIGGER coworking_analytics_change ON tokens;
+DROP TABLE coworking_analytics.token_changes, coworking_analytics.fold_state CASCADE;
+DROP FUNCTION coworking_analytics.fold(integer, integer), coworking_analytics.tokens_trigger(), coworking_analytics.note_change();
+CREATE TABLE coworking_analytics.token_changes (date date, hour integer, user_id bigint, requested integer NOT NULL);
+CREATE FUNCTION coworking_analytics.fold(most integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+CREATE FUNCTION coworking_analytics.triggers() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+CREATE FUNCTION coworking_analytics.note_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-  INSERT INTO analytics.token_changes (user_id, requested) SELECT user_id, 1 FROM inserted;
+  INSERT INTO coworking_analytics.token_changes (user_id, requested) SELECT user_id, 1 FROM inserted;
   RETURN NULL;
 END $$;
-CREATE TRIGGER analytics_insert AFTER INSERT ON tokens REFERENCING NEW TABLE AS inserted
-  FOR EACH STATEMENT EXECUTE FUNCTION analytics.note_insert()"""
+CREATE TRIGGER coworking_analytics_insert AFTER INSERT ON tokens REFERENCING NEW TABLE AS inserted
+  FOR EACH STATEMENT EXECUTE FUNCTION coworking_analytics.note_insert()"""
 
 
 def test_rollups_of_an_earlier_form_are_made_anew_beside_writers(server):
@@ -342,7 +342,7 @@ def test_rollups_of_an_earlier_form_are_made_anew_beside_writers(server):
     with Paced(database, database.writer, INSERT) as writer:
         migrate(database)
     writer.check(seconds=1)
-    assert database.execute(TRIGGERS) == [("analytics_change",)]
+    assert database.execute(TRIGGERS) == [("coworking_analytics_change",)]
     assert database.execute("SELECT proname FROM pg_proc WHERE proname IN ('note_insert', 'triggers')") == []
     check_exact(database)
     assert "up to date" in database.migrate().stdout
@@ -368,7 +368,7 @@ def test_a_standby_answers_the_same_and_takes_no_harm_from_folding():
                 except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected):
                     pass  # conflicts with recovery: what it read was truncated or vacuumed on the primary
                 try:
-                    assert reader.execute("SELECT analytics.fold(10, 0)") == [(0,)]
+                    assert reader.execute("SELECT coworking_analytics.fold(10, 0)") == [(0,)]
                 except psycopg2.errors.ReadOnlySqlTransaction:
                     pass
         assert exact > 5
@@ -378,10 +378,10 @@ def test_a_standby_answers_the_same_and_takes_no_harm_from_folding():
             replayed = "SELECT pg_last_wal_replay_lsn() >= %s"
             wait_until(lambda: reader.execute(replayed, position)[0][0], 30, "the standby")
             for function in FUNCTIONS:
-                query = f"SELECT a::text FROM analytics.{function}() AS a ORDER BY 1"
+                query = f"SELECT a::text FROM coworking_analytics.{function}() AS a ORDER BY 1"
                 assert reader.execute(query) == database.execute(query)
             assert compare(reader)[::2] == (True, None)
-            assert reader.execute("SELECT * FROM analytics.check()") == []
+            assert reader.execute("SELECT * FROM coworking_analytics.check()") == []
     finally:
         if standby:
             standby.close()

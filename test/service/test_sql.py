@@ -21,17 +21,17 @@ REPORTS = [DAILY_USAGE, USER_VISITS]
 
 # All that a migration could change: each row with the transaction that wrote it.
 CATALOG = """
-SELECT 'schema', oid::text, xmin::text, nspacl::text FROM pg_namespace WHERE nspname IN ('analytics', 'public')
+SELECT 'schema', oid::text, xmin::text, nspacl::text FROM pg_namespace WHERE nspname IN ('coworking_analytics', 'public')
 UNION ALL SELECT 'function', oid::text, xmin::text, proacl::text FROM pg_proc
- WHERE pronamespace = 'analytics'::regnamespace
+ WHERE pronamespace = 'coworking_analytics'::regnamespace
 UNION ALL SELECT 'relation', oid::text, xmin::text, relacl::text FROM pg_class
- WHERE relnamespace IN ('analytics'::regnamespace, 'public'::regnamespace)
+ WHERE relnamespace IN ('coworking_analytics'::regnamespace, 'public'::regnamespace)
 UNION ALL SELECT 'column', attrelid || '.' || attnum, xmin::text, attacl::text FROM pg_attribute
- WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('analytics'::regnamespace, 'public'::regnamespace))
+ WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('coworking_analytics'::regnamespace, 'public'::regnamespace))
 UNION ALL SELECT 'role', oid::text, xmin::text, '' FROM pg_authid
 UNION ALL SELECT 'member', roleid || ' ' || member, xmin::text, '' FROM pg_auth_members
 UNION ALL SELECT 'trigger', oid::text, xmin::text, '' FROM pg_trigger
-UNION ALL SELECT 'migration', number::text, xmin::text, name FROM analytics.migrations
+UNION ALL SELECT 'migration', number::text, xmin::text, name FROM coworking_analytics.migrations
 ORDER BY 1, 2"""
 
 MIGRATIONS = [(int(path.name[:4]),) for path in sorted(ROOT.glob("sql/migrations/0*.sql"))]
@@ -42,7 +42,7 @@ IN_THE_WAY = """
 SELECT classid::regclass::text, objid::text, refobjid::text, refobjsubid::text FROM pg_depend
  WHERE refclassid = 'pg_class'::regclass AND refobjid IN ('public.users'::regclass, 'public.tokens'::regclass)
    AND NOT (classid = 'pg_trigger'::regclass AND deptype = 'a' AND refobjsubid = 0)
-UNION ALL SELECT 'trigger', oid::text, tgrelid::text, tgname FROM pg_trigger WHERE tgname NOT LIKE 'analytics%'
+UNION ALL SELECT 'trigger', oid::text, tgrelid::text, tgname FROM pg_trigger WHERE tgname NOT LIKE 'coworking_analytics%'
 ORDER BY 1, 2, 3, 4"""
 
 
@@ -69,8 +69,8 @@ def test_a_migration_creates_what_the_reports_need(server):
     migration = database.migrate()
     assert (migration.returncode, migration.stderr) == (0, "")
     assert len(migration.stdout.splitlines()) == 1
-    assert database.execute("SELECT * FROM analytics.daily_usage()") == []
-    assert database.execute("SELECT * FROM analytics.user_visits()") == []
+    assert database.execute("SELECT * FROM coworking_analytics.daily_usage()") == []
+    assert database.execute("SELECT * FROM coworking_analytics.user_visits()") == []
 
 
 def test_a_second_migration_changes_nothing(server):
@@ -95,9 +95,9 @@ def test_migrations_at_once_in_one_new_cluster():
                                                                          MIGRATE_PASSWORD=PASSWORD), databases * 4))
         assert [(migration.returncode, migration.stderr) for migration in migrations] == [(0, "")] * 8
         for database in databases:
-            assert database.execute("SELECT number FROM analytics.migrations ORDER BY 1") == MIGRATIONS
+            assert database.execute("SELECT number FROM coworking_analytics.migrations ORDER BY 1") == MIGRATIONS
             with database.connect(user=database.user, password=database.password) as reader:
-                assert reader.execute("SELECT * FROM analytics.daily_usage()") == []
+                assert reader.execute("SELECT * FROM coworking_analytics.daily_usage()") == []
     finally:
         server.close()
 
@@ -108,7 +108,7 @@ def test_eight_migrations_at_once(server, round_number):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         migrations = list(pool.map(lambda _: database.migrate(), range(8)))
     assert [(migration.returncode, migration.stderr) for migration in migrations] == [(0, "")] * 8
-    assert database.execute("SELECT number FROM analytics.migrations ORDER BY 1") == MIGRATIONS
+    assert database.execute("SELECT number FROM coworking_analytics.migrations ORDER BY 1") == MIGRATIONS
 
 
 @pytest.mark.parametrize("hardening", [
@@ -130,10 +130,10 @@ def test_an_up_to_date_migration_needs_no_rights(server, hardening):
 
 def test_an_old_release_s_database_is_brought_up_to_date(server):
     database = make_database(server)
-    database.execute("DROP FUNCTION analytics.daily_usage, analytics.user_visits;"
-                     "DELETE FROM analytics.migrations WHERE number > 1")
+    database.execute("DROP FUNCTION coworking_analytics.daily_usage, coworking_analytics.user_visits;"
+                     "DELETE FROM coworking_analytics.migrations WHERE number > 1")
     assert database.migrate().returncode == 0
-    assert database.execute("SELECT count(*) FROM analytics.daily_usage()") == [(3,)]
+    assert database.execute("SELECT count(*) FROM coworking_analytics.daily_usage()") == [(3,)]
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE tokens, users", "DROP TABLE tokens", "ALTER TABLE users RENAME TO u"])
@@ -145,7 +145,7 @@ def test_a_database_without_the_tables_is_refused_in_one_line(server, statement)
     assert len(migration.stderr.splitlines()) == 1
     assert "public.users or public.tokens is missing" in migration.stderr
     assert PASSWORD not in migration.stderr + migration.stdout
-    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'analytics'") == [(0,)]
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'coworking_analytics'") == [(0,)]
 
 
 def test_a_migrator_without_rights_fails_and_leaves_nothing(server):
@@ -154,7 +154,7 @@ def test_a_migrator_without_rights_fails_and_leaves_nothing(server):
     migration = database.migrate(MIGRATE_USERNAME=role, MIGRATE_PASSWORD=role)
     assert migration.returncode not in (0, 2)
     assert "permission denied" in migration.stderr and role not in migration.stdout
-    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'analytics'") == [(0,)]
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'coworking_analytics'") == [(0,)]
 
 
 def test_a_wrong_password_is_named_and_not_shown(server):
@@ -176,7 +176,7 @@ def test_a_migrator_makes_another_role_a_reader(server, reader):
             migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
             assert (migration.returncode, migration.stderr) == (0, "")
         with database.connect(user=reader, password="reads") as connection:
-            assert connection.execute("SELECT * FROM analytics.user_visits()") == []
+            assert connection.execute("SELECT * FROM coworking_analytics.user_visits()") == []
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 connection.execute("SELECT first_name FROM users")
     finally:
@@ -197,7 +197,7 @@ def owned_database(server, attributes=""):
 def assert_reads(database):
     """The workers' role has what it needs."""
     with database.connect(user=database.user, password=database.password) as connection:
-        assert connection.execute("SELECT * FROM analytics.user_visits()") == []
+        assert connection.execute("SELECT * FROM coworking_analytics.user_visits()") == []
 
 
 def test_the_tables_owner_can_migrate(server):
@@ -243,7 +243,7 @@ def test_others_may_not_run_the_functions(server, function):
     role = create_role(server)
     with database.connect(user=role, password=role) as connection:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            connection.execute(f"SELECT * FROM analytics.{function}()")
+            connection.execute(f"SELECT * FROM coworking_analytics.{function}()")
 
 
 # The coworking service's changes of its own tables
@@ -279,7 +279,7 @@ def migrate(database):
 ROLES = ["superuser", "database owner", "tables owner"]
 
 RESET = """
-DROP SCHEMA IF EXISTS analytics CASCADE;
+DROP SCHEMA IF EXISTS coworking_analytics CASCADE;
 CREATE SCHEMA IF NOT EXISTS public;
 ALTER SCHEMA public OWNER TO pg_database_owner;
 GRANT USAGE ON SCHEMA public TO PUBLIC;
@@ -558,7 +558,7 @@ def test_the_owner_dumps_the_whole_database(coworking, tmp_path):
     dump = archive(coworking, "pg_dump", "tables owner", "-f", tmp_path / "dump.sql")
     assert (dump.returncode, dump.stderr) == (0, "")
     text = (tmp_path / "dump.sql").read_text()
-    assert "COPY public.tokens" in text and "analytics.daily_usage" in text
+    assert "COPY public.tokens" in text and "coworking_analytics.daily_usage" in text
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
@@ -575,7 +575,7 @@ def test_the_owner_dumps_the_whole_database(coworking, tmp_path):
 ])
 def test_the_owner_s_writes_need_no_right_of_ours(coworking, statement, isolation):
     reset(coworking, "tables owner")
-    coworking.execute("REVOKE ALL ON SCHEMA analytics FROM PUBLIC; REVOKE ALL ON analytics.migrations FROM PUBLIC")
+    coworking.execute("REVOKE ALL ON SCHEMA coworking_analytics FROM PUBLIC; REVOKE ALL ON coworking_analytics.migrations FROM PUBLIC")
     with coworking.connect(user=coworking.owner, password=coworking.owner) as connection:
         connection.execute(f"BEGIN ISOLATION LEVEL {isolation}; {statement}; COMMIT")
 

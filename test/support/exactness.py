@@ -20,7 +20,7 @@ SEED = os.environ.get("TEST_SEED") or str(random.randrange(10**9))
 # One statement, hence one snapshot for both sides of all reports. Naming the table itself takes its lock before the
 # snapshot, without which even a plain query sees an empty table where another transaction has just truncated it.
 COMPARISON = f"""
-SELECT analytics.is_exact(),
+SELECT coworking_analytics.is_exact(),
        (SELECT count(*) FROM public.tokens),
        (SELECT string_agg(concat_ws(' ', function, line, missing), '; ' ORDER BY function, line)
           FROM ({" UNION ALL ".join(map(differences, FUNCTIONS))}) AS d)"""
@@ -93,19 +93,19 @@ def check_exact(database):
     with database.connect(**database.reader) as connection:
         is_exact, _, different = compare(connection)
         assert (different, is_exact) == (None, True)
-        assert connection.execute("SELECT * FROM analytics.check()") == []
+        assert connection.execute("SELECT * FROM coworking_analytics.check()") == []
 
 
 def rebuild(database):
     """What the logger does when a TRUNCATE has set the rollups aside."""
-    database.execute("SELECT analytics.rebuild()")
+    database.execute("SELECT coworking_analytics.rebuild()")
 
 
 def fold_all(connection, most=10_000):
     """Folds until nothing is left to fold; returns how many changes and tokens that were."""
     folded = idle = 0
     while idle < 3:  # one that looks how far it may go, one that learns who does not know yet, one that finds nothing
-        count = connection.execute("SELECT analytics.fold(%s, 0)", (most,))[0][0]
+        count = connection.execute("SELECT coworking_analytics.fold(%s, 0)", (most,))[0][0]
         assert 0 <= count <= most
         idle = 0 if count else idle + 1
         folded += count
@@ -241,13 +241,13 @@ class Run(Background):
 
     def _fold(self, connection):
         """What the logger does, but all the time: folds, and rebuilds what a TRUNCATE set aside."""
-        if not connection.execute("SELECT analytics.is_exact()")[0][0]:
+        if not connection.execute("SELECT coworking_analytics.is_exact()")[0][0]:
             with contextlib.suppress(psycopg2.errors.RaiseException, psycopg2.errors.DeadlockDetected):
-                connection.execute("SELECT analytics.rebuild()")
+                connection.execute("SELECT coworking_analytics.rebuild()")
                 self.rebuilt += 1
         most = random.choice([1, 7, 100, 1000])
         kept_back = random.choice([0, 0, 1, 3])
-        folded = connection.execute("SELECT analytics.fold(%s, %s)", (most, kept_back))[0][0]
+        folded = connection.execute("SELECT coworking_analytics.fold(%s, %s)", (most, kept_back))[0][0]
         if not 0 <= folded <= most:
             self.fail(f"fold({most}) folded {folded}")
         self.folded += folded
@@ -265,7 +265,7 @@ class Run(Background):
             self.exact_at = began
         elif began - self.exact_at > SET_ASIDE_SECONDS:
             self.fail("the rollups do not serve")
-        drift = connection.execute("SELECT * FROM analytics.check() WHERE analytics.is_exact()")
+        drift = connection.execute("SELECT * FROM coworking_analytics.check() WHERE coworking_analytics.is_exact()")
         if drift and began > self.unsettled_until:
             self.fail(f"check() says: {drift[:5]}")
         self.comparisons += is_exact

@@ -39,7 +39,7 @@ SELECT user_id, count(*) AS tokens
 FROM public.tokens
 GROUP BY 1 ORDER BY 1"""
 
-# What each function of schema analytics has to answer.
+# What each function of schema coworking_analytics has to answer.
 FUNCTIONS = {"daily_usage": DAILY_USAGE_QUERY, "user_visits": USER_VISITS_QUERY, "days": DAYS_QUERY,
              "hours": HOURS_QUERY, "user_tokens": USER_TOKENS_QUERY}
 
@@ -49,7 +49,7 @@ def differences(function):
     return f"""
 SELECT '{function}' AS function, line, sum(side) AS missing
 FROM (SELECT l::text AS line, 1 AS side FROM ({FUNCTIONS[function]}) AS l
-      UNION ALL SELECT a::text, -1 FROM analytics.{function}() AS a) AS both_sides
+      UNION ALL SELECT a::text, -1 FROM coworking_analytics.{function}() AS a) AS both_sides
 GROUP BY line HAVING sum(side) <> 0"""
 
 
