@@ -15,8 +15,8 @@ COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -f
 LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
 
 COMMON  := config db json json_escape log options status
-WORKER  := $(COMMON) accept describe http kept main migrate params probe render report reports route
-LOGGER  := $(COMMON) http_client usage_logger
+WORKER  := $(COMMON) accept describe http kept main migrate params probe render report reports route upkeep
+LOGGER  := $(COMMON) http_client upkeep usage_logger
 objects  = $(patsubst %,$(BUILD)/%.o,$(1))
 PROGRAMS = $(BUILD)/analytics-fcgi $(BUILD)/usage-logger
 
@@ -51,13 +51,19 @@ FORCE:
 
 # sql/reports/daily_usage.sql becomes the string sql_reports_daily_usage, without its comments.
 SQL := $(wildcard sql/logger/*.sql sql/reports/*.sql sql/worker/*.sql)
-$(BUILD)/sql.h: $(SQL) Makefile
-	@mkdir -p $(BUILD)
-	@for file in $(SQL); do \
+$(BUILD)/sql.h: $(SQL) $(BUILD)/sql_migrate.sql Makefile
+	@for file in $(SQL) $(BUILD)/sql_migrate.sql; do \
 	  name=$${file%.sql}; \
+	  name=$${name#$(BUILD)/}; \
 	  echo "static const char $${name//\//_}[] __attribute__((unused)) ="; \
 	  sed -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' -e '$$s/$$/;/' "$$file"; \
 	done >$@
+
+# The whole migration, which psql reads.
+$(BUILD)/sql_migrate.sql: sql/generate sql/migrate.sql $(wildcard sql/install/*.sql sql/migrations/*.sql sql/functions/*.sql) \
+                          sql/migrations sql/functions
+	@mkdir -p $(BUILD)
+	@sql/generate >$@
 
 # The page: bundled from its sources and the packages that package-lock.json pins.
 PAGE := nginx/www
@@ -108,7 +114,7 @@ lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an emp
 	  --suppress=missingIncludeSystem -I$(BUILD) -Ifcgi -DVERSION='""' fcgi test/unit test/fuzz
 	clang-tidy --quiet fcgi/*.c test/unit/*.c test/fuzz/*.c -- -std=c17 -D_GNU_SOURCE -DVERSION='""' -I$(BUILD) -Ifcgi \
 	  -I$$(pg_config --includedir) 2> >(grep -v 'warnings generated' >&2)
-	shellcheck docker/collect docker/local/* docker/pod/* .ci/run
+	shellcheck docker/collect docker/local/* docker/pod/* sql/generate .ci/run
 	yamllint --strict .
 	@$(MAKE) --no-print-directory --quiet $(PAGE)/node_modules/.installed
 	cd $(PAGE) && npm run --silent check

@@ -133,6 +133,8 @@ static const struct variable variables[] = {
     {"DB_NAME", NULL, libpq_name, "postgres", TEXT(database_name), "the name of a database"},
     {"MIGRATE_USERNAME", NULL, none, "", TEXT(migrate_user), "the role that prepares the database"},
     {"MIGRATE_PASSWORD", NULL, none, "", TEXT(migrate_password), "that role's password"},
+    {"LOGGER_USERNAME", NULL, none, "", TEXT(logger_user),
+     "the role that the logger logs in as, where that is not DB_USERNAME"},
     {"ROLLUPS", NULL, none, "on", SWITCH(rollups), "on or off"},
     {"APP_PORT", NULL, none, "5153", NUMBER(app_port, 1, 65535), "a port from 1 to 65535"},
     {"FCGI_WORKERS", NULL, none, "4", NUMBER(workers, 1, 256),

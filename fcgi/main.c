@@ -26,7 +26,7 @@ static const char help[] =
     "  REQUEST_METHOD=GET PATH_INFO=/api/reports/daily_usage analytics-fcgi\n"
     "  --probe    answer /health_check and /readiness_check only\n"
     "  --check    check the configuration in the environment, and end\n"
-    "  --migrate  bring the database up to date by sql/migrate.sql, and end\n";
+    "  --migrate  bring the database up to date, and end\n";
 
 static const char *const options[] = {"--probe", "--check", "--migrate", NULL};
 
@@ -36,10 +36,8 @@ int main(int argc, char **argv) {
     options_load_config(&config);
     if (option && strcmp(option, "--check") == 0)
         return EXIT_SUCCESS;
-    if (option && strcmp(option, "--migrate") == 0) {
-        migrate_exec(&config);
-        return EXIT_FAILURE;
-    }
+    if (option && strcmp(option, "--migrate") == 0)
+        return migrate(&config);
     if (!http_open()) {
         (void)fputs(help, stderr);
         return EXIT_FAILURE;

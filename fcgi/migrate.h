@@ -4,8 +4,9 @@
 
 struct config;
 
-/* Becomes psql, the one migrator, running sql/migrate.sql of the working directory as the migrating
- * role. Returns only where psql could not be started. */
-void migrate_exec(const struct config *config);
+/* Runs the migration through psql, the one migrator, as the migrating role, and has the rollups made.
+ * Returns the process's exit status: psql's own, 2 where it could not connect, 3 where the script
+ * failed. */
+int migrate(const struct config *config);
 
 #endif

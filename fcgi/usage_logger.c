@@ -7,6 +7,7 @@
 #include "log.h"
 #include "options.h"
 #include "sql.h"
+#include "upkeep.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,14 +17,12 @@
 
 enum {
     CHECK_LIMIT_MS = 5000,
-    DATABASE_LIMIT_MS = 10000,    /* all three checks are over well before the next run is due */
-    FOLD_LIMIT_MS = 5000,         /* what is left after that waits for the next run */
-    FOLD_MOST = 50000,            /* of sql/logger/fold.sql */
-    FOLD_STEPS = 3,               /* look how far it may go; learn who does not know yet; follow */
-    INSPECTION_LIMIT_MS = 300000, /* rare: the runs that are due meanwhile are left out */
+    DATABASE_LIMIT_MS = 10000, /* all checks are over well before the next run is due */
+    UPKEEP_LIMIT_MS = 5000,    /* what is left after that waits for the next run */
+    RUN_LIMIT_MS = 25000,      /* from then on nothing new is begun */
+    STATEMENT_LIMIT_MS = 86400000,
     DAYS_SHOWN = 31,
     DATE_SIZE = 16,
-    STATE_SIZE = 16,
 };
 
 static const char help[] =
@@ -34,12 +33,6 @@ static const char help[] =
 
 static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage, 3};
 static const char *const usage_values[] = {NULL, NULL, "day"}; /* all days, one by one */
-static const struct db_query has_rollups_query = {"has_rollups", sql_logger_has_rollups, 0};
-static const struct db_query fold_query = {"fold", sql_logger_fold, 0};
-static const struct db_query start_query = {"start_inspection", sql_logger_start_inspection, 0};
-static const struct db_query inspect_query = {"inspect", sql_logger_inspect, 0};
-static const struct db_query state_query = {"state", sql_logger_state, 0};
-
 /* The last days of usage, as a ring. */
 struct usage {
     size_t days;
@@ -48,13 +41,6 @@ struct usage {
         char date[DATE_SIZE];
         int64_t visits;
     } last[DAYS_SHOWN];
-};
-
-/* What keeping the rollups came to. */
-struct upkeep {
-    int64_t folded;
-    int64_t drift; /* rows that differed; -1 where nothing was compared */
-    char state[STATE_SIZE];
 };
 
 /* What one check found. */
@@ -101,65 +87,9 @@ static struct outcome read_usage(struct db *db, struct usage *usage) {
                             status == STATUS_OK ? NULL : db_reason(db)};
 }
 
-/* The one row of a query: its first cells as texts, empty where there is no row or value. */
-static enum status ask(struct db *db, const struct db_query *query, int64_t deadline,
-                       char first[STATE_SIZE], char second[STATE_SIZE]) {
-    const struct row *row = NULL;
-    *first = *second = '\0';
-    enum status status = db_start(db, query, NULL, deadline);
-    while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row) {
-        char *const texts[] = {first, second};
-        for (size_t i = 0; i < row->count && i < 2; i++)
-            (void)snprintf(texts[i], STATE_SIZE, "%s",
-                           row->cells[i].text ? row->cells[i].text : "");
-    }
-    db_end(db);
-    return status;
-}
-
-/* A part at a time, so that no transaction is long, and each step of coworking_analytics.fold() by itself. */
-static enum status fold(struct db *db, int64_t *folded) {
-    char count[STATE_SIZE], none[STATE_SIZE];
-    int64_t deadline = deadline_in(FOLD_LIMIT_MS);
-    enum status status = STATUS_OK;
-    int steps_left = FOLD_STEPS;
-    while (status == STATUS_OK && steps_left > 0 && deadline_left(deadline) > 0) {
-        status = ask(db, &fold_query, deadline_in(DATABASE_LIMIT_MS), count, none);
-        int64_t part = strtoll(count, NULL, 10);
-        *folded += part;
-        if (part < FOLD_MOST)
-            steps_left--;
-    }
-    return status;
-}
-
-/* Compares the rollups with the tokens where that is due, and has what differs made anew. */
-static enum status inspect(struct db *db, struct upkeep *upkeep) {
-    char first[STATE_SIZE], second[STATE_SIZE];
-    int64_t deadline = deadline_in(DATABASE_LIMIT_MS);
-    enum status status = ask(db, &start_query, deadline, first, second);
-    if (status != STATUS_OK || *first == '\0')
-        return status == STATUS_OK ? ask(db, &state_query, deadline, upkeep->state, second)
-                                   : status;
-    status = ask(db, &inspect_query, deadline_in(INSPECTION_LIMIT_MS), first, upkeep->state);
-    if (status == STATUS_OK)
-        upkeep->drift = strtoll(first, NULL, 10);
-    return status;
-}
-
 static struct outcome keep_rollups(struct db *db, struct upkeep *upkeep) {
-    char first[STATE_SIZE], second[STATE_SIZE];
     double started = milliseconds_now();
-    enum status status = ask(db, &has_rollups_query, deadline_in(DATABASE_LIMIT_MS), first, second);
-    if (status == STATUS_OK && *first == 't') {
-        db_add_query(db, &fold_query);
-        db_add_query(db, &start_query);
-        db_add_query(db, &inspect_query);
-        db_add_query(db, &state_query);
-        status = fold(db, &upkeep->folded);
-        if (status == STATUS_OK)
-            status = inspect(db, upkeep);
-    }
+    enum status status = upkeep_do_short(db, deadline_in(UPKEEP_LIMIT_MS), upkeep);
     return (struct outcome){milliseconds_now() - started,
                             status == STATUS_OK ? NULL : db_reason(db)};
 }
@@ -187,50 +117,74 @@ static void add_usage(struct json_object *line, const struct usage *usage) {
     json_add_object(line, "daily_usage", daily);
 }
 
+static void add_number(struct json_object *line, const char *name, int64_t number) {
+    if (number >= 0)
+        json_add_integer(line, name, number);
+}
+
 static void add_upkeep(struct json_object *line, struct outcome outcome,
                        const struct upkeep *upkeep) {
-    json_add_string(line, "rollups", outcome.error ? "failed" : upkeep->state);
+    json_add_string(line, "rollups", outcome.error ? "failed" : upkeep->rollups);
     json_add_milliseconds(line, "rollups_ms", outcome.milliseconds);
     if (outcome.error)
         json_add_string(line, "rollups_error", outcome.error);
     json_add_integer(line, "folded", upkeep->folded);
-    if (upkeep->drift >= 0)
-        json_add_integer(line, "drift", upkeep->drift);
+    add_number(line, "behind", upkeep->behind);
+    add_number(line, "rebuilt_percent", upkeep->rebuilt);
+    add_number(line, "drift", upkeep->drift);
 }
 
+/* What one run found. */
+struct findings {
+    struct outcome health, readiness, database, rollups;
+    struct usage usage;
+    struct upkeep upkeep;
+};
+
+/* The rollups are kept even where the usage cannot be had: it may be out of reach because of them.
+ */
+static void check_all(const struct config *config, struct db *db, struct findings *found) {
+    found->health = check_page(config->app_port, "/health_check");
+    found->readiness = check_page(config->app_port, "/readiness_check");
+    found->rollups = keep_rollups(db, &found->upkeep);
+    found->database = read_usage(db, &found->usage);
+}
+
+static bool write_line(const struct findings *found) {
+    bool failed = found->health.error || found->readiness.error || found->database.error ||
+                  found->rollups.error;
+    log_open(STDOUT_FILENO, LOG_INFO);
+    struct json_object *line = log_start(failed ? LOG_ERROR : LOG_INFO, "usage");
+    add_outcome(line, "health", found->health);
+    add_outcome(line, "readiness", found->readiness);
+    add_outcome(line, "database", found->database);
+    if (!found->database.error)
+        add_usage(line, &found->usage);
+    add_upkeep(line, found->rollups, &found->upkeep);
+    log_finish(line);
+    return !failed;
+}
+
+/* What takes long comes behind the line, which is due now. */
 int main(int argc, char **argv) {
     struct config config;
-    struct usage usage = {0};
-    struct upkeep upkeep = {.drift = -1, .state = "off"};
+    struct findings found = {0};
+    const int64_t next_run = deadline_in(RUN_LIMIT_MS);
     (void)options_read(argc, argv, help, (const char *[]){NULL});
     options_load_config(&config);
     log_open(STDOUT_FILENO, LOG_SILENT); /* one line: this run's own */
     config.statement_timeout_ms =
-        INSPECTION_LIMIT_MS; /* every query here has a deadline of its own */
+        STATEMENT_LIMIT_MS; /* every query here has a deadline of its own */
     struct db *db = db_open(&config, DB_READ_WRITE);
     if (!db)
         return EXIT_FAILURE;
     db_add_query(db, &usage_query);
-    db_add_query(db, &has_rollups_query);
-
-    struct outcome health = check_page(config.app_port, "/health_check");
-    struct outcome readiness = check_page(config.app_port, "/readiness_check");
-    struct outcome database = read_usage(db, &usage);
-    struct outcome rollups = {0};
-    if (!database.error)
-        rollups = keep_rollups(db, &upkeep);
-    bool failed = health.error || readiness.error || database.error || rollups.error;
-
-    log_open(STDOUT_FILENO, LOG_INFO);
-    struct json_object *line = log_start(failed ? LOG_ERROR : LOG_INFO, "usage");
-    add_outcome(line, "health", health);
-    add_outcome(line, "readiness", readiness);
-    add_outcome(line, "database", database);
-    if (!database.error) {
-        add_usage(line, &usage);
-        add_upkeep(line, rollups, &upkeep);
-    }
-    log_finish(line);
+    upkeep_open(db);
+    check_all(&config, db, &found);
+    bool passed = write_line(&found);
+    log_open(STDOUT_FILENO, LOG_SILENT);
+    if (!found.rollups.error)
+        (void)!upkeep_do_long(db, next_run, &found.upkeep);
     db_close(db);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return passed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,5 +1,26 @@
--- What further reports read of users. That grows with users, not with tokens, and needs no rollup.
--- Only what shows is_active needs that column.
+-- What reports read besides the rollups, and what the release before reads.
+
+CREATE OR REPLACE FUNCTION coworking_analytics.daily_usage()
+RETURNS TABLE (date date, visits bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT d.date, d.used
+    FROM coworking_analytics.days() AS d
+   WHERE d.used > 0
+$body$;
+
+COMMENT ON FUNCTION coworking_analytics.daily_usage() IS 'Used tokens per date of creation';
+
+CREATE OR REPLACE FUNCTION coworking_analytics.user_visits()
+RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
+LANGUAGE sql STABLE
+AS $body$
+  SELECT t.user_id, u.joined_at::timestamp, t.tokens
+    FROM coworking_analytics.user_tokens() AS t
+    LEFT JOIN public.users AS u ON u.id = t.user_id
+$body$;
+
+COMMENT ON FUNCTION coworking_analytics.user_visits() IS 'Tokens per user, used or not';
 CREATE OR REPLACE FUNCTION coworking_analytics.members()
 RETURNS TABLE (user_id bigint, joined_at timestamp)
 LANGUAGE sql STABLE
@@ -45,4 +66,3 @@ $body$;
 
 COMMENT ON FUNCTION coworking_analytics.user_visits_after(bigint) IS 'Tokens per user, used or not, of users with a higher id';
 
-\ir 0003_rights.sql

@@ -1,0 +1,83 @@
+/* One call of maintain() is one step, in a transaction of its own. */
+#include "upkeep.h"
+
+#include "db.h"
+#include "deadline.h"
+#include "sql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SHORT_STEP_LIMIT_MS = 10000,
+    LONG_STEP_LIMIT_MS = 86400000, /* a comparison of a very large table takes hours */
+};
+
+static const struct db_query is_migrated_query = {"is_migrated", sql_logger_is_migrated, 0};
+static const struct db_query maintain_query = {"maintain", sql_logger_maintain, 1};
+
+void upkeep_open(struct db *db) {
+    db_add_query(db, &is_migrated_query);
+}
+
+static int64_t read_number(const struct cell *cell) {
+    return cell->text ? strtoll(cell->text, NULL, 10) : -1;
+}
+
+static void read_text(char text[UPKEEP_TEXT_SIZE], const struct cell *cell) {
+    (void)snprintf(text, UPKEEP_TEXT_SIZE, "%s", cell->text ? cell->text : "");
+}
+
+static void read_answer(const struct row *row, struct upkeep *upkeep) {
+    read_text(upkeep->rollups, &row->cells[0]);
+    upkeep->folded += read_number(&row->cells[1]);
+    upkeep->behind = read_number(&row->cells[2]);
+    upkeep->rebuilt = read_number(&row->cells[3]);
+    upkeep->drift = read_number(&row->cells[4]);
+    read_text(upkeep->next, &row->cells[5]);
+}
+
+static enum status do_step(struct db *db, const char *is_patient, int64_t deadline,
+                           struct upkeep *upkeep) {
+    const struct row *row = NULL;
+    const char *const values[] = {is_patient};
+    enum status status = db_start(db, &maintain_query, values, deadline);
+    while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
+        read_answer(row, upkeep);
+    db_end(db);
+    return status;
+}
+
+/* Registers maintain() where it is there: before a migration it is not, and nothing is to do. */
+static enum status find_maintain(struct db *db, bool *is_migrated) {
+    const struct row *row = NULL;
+    int64_t deadline = deadline_in(SHORT_STEP_LIMIT_MS);
+    *is_migrated = false;
+    enum status status = db_start(db, &is_migrated_query, NULL, deadline);
+    while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
+        *is_migrated = true;
+    db_end(db);
+    if (status == STATUS_OK && *is_migrated)
+        db_add_query(db, &maintain_query);
+    return status;
+}
+
+enum status upkeep_do_short(struct db *db, int64_t until, struct upkeep *upkeep) {
+    bool is_migrated;
+    *upkeep = (struct upkeep){"off", "nothing", 0, -1, -1, -1};
+    enum status status = find_maintain(db, &is_migrated);
+    if (status != STATUS_OK || !is_migrated)
+        return status;
+    do
+        status = do_step(db, "false", deadline_in(SHORT_STEP_LIMIT_MS), upkeep);
+    while (status == STATUS_OK && strcmp(upkeep->next, "more") == 0 && deadline_left(until) > 0);
+    return status;
+}
+
+enum status upkeep_do_long(struct db *db, int64_t until, struct upkeep *upkeep) {
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && strcmp(upkeep->next, "nothing") != 0 && deadline_left(until) > 0)
+        status = do_step(db, "true", deadline_in(LONG_STEP_LIMIT_MS), upkeep);
+    return status;
+}

@@ -1,0 +1,25 @@
+-- What a token is to its day: the one place that says what each measure of a day means.
+
+-- created_at is kept off the end of time, where adding to it is an error.
+CREATE OR REPLACE FUNCTION coworking_analytics.is_within(span interval, created_at timestamp, used_at timestamp)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $body$
+  SELECT used_at >= created_at
+         AND (created_at = 'infinity' OR used_at <= least(created_at, timestamp '294276-12-31') + span)
+$body$;
+
+-- change is 1 for a token that comes and -1 for one that goes.
+CREATE OR REPLACE FUNCTION coworking_analytics.day_measures(change integer, created_at timestamp, used_at timestamp)
+RETURNS TABLE (date date, requested integer, used integer, used_before_request integer,
+               within_5_minutes integer, within_15_minutes integer, within_60_minutes integer)
+LANGUAGE sql IMMUTABLE
+AS $body$
+  SELECT created_at::date,
+         change,
+         CASE WHEN used_at IS NOT NULL THEN change ELSE 0 END,
+         CASE WHEN used_at < created_at THEN change ELSE 0 END,
+         CASE WHEN coworking_analytics.is_within('5 minutes', created_at, used_at) THEN change ELSE 0 END,
+         CASE WHEN coworking_analytics.is_within('15 minutes', created_at, used_at) THEN change ELSE 0 END,
+         CASE WHEN coworking_analytics.is_within('60 minutes', created_at, used_at) THEN change ELSE 0 END
+$body$;

@@ -1,0 +1,112 @@
+-- Upkeep: the one function that the logger and the migration call.
+
+-- What the last migration was told: on, or off where nobody may put a trigger on tokens.
+CREATE OR REPLACE FUNCTION coworking_analytics_keeper.wants_rollups()
+RETURNS boolean
+LANGUAGE sql STABLE
+AS $body$
+  SELECT nullif(split_part(obj_description('coworking_analytics'::regnamespace, 'pg_namespace'), E'\n', 2), '')::jsonb
+           ->> 'rollups' IS NOT DISTINCT FROM 'on'
+$body$;
+
+CREATE OR REPLACE FUNCTION coworking_analytics_keeper.remove_rollups()
+RETURNS void
+LANGUAGE sql
+AS $body$
+  DELETE FROM coworking_analytics.token_changes;
+  DELETE FROM coworking_analytics.daily_tokens;
+  DELETE FROM coworking_analytics.hourly_visits;
+  DELETE FROM coworking_analytics.user_tokens;
+  DELETE FROM coworking_analytics.rollup_state;
+$body$;
+
+-- How many tokens and changes reports have to read besides the rollups, up to 200,000 of each; without
+-- the last 1,000 tokens, which always stay.
+CREATE OR REPLACE FUNCTION coworking_analytics_keeper.count_unfolded()
+RETURNS bigint
+LANGUAGE sql STABLE
+AS $body$
+  SELECT greatest(0, (SELECT count(*)
+                        FROM (SELECT
+                                FROM public.tokens AS t
+                               WHERE t.id BETWEEN (SELECT s.folded_to FROM coworking_analytics.rollup_state AS s)
+                                              AND 9223372036854775807
+                               LIMIT 201000) AS tail) - 1000)
+         + (SELECT count(*) FROM (SELECT FROM coworking_analytics.changes_to_fold() LIMIT 200000) AS changes)
+$body$;
+
+-- Does the next piece of what the rollups need, in one short transaction, and says how they are:
+--   rollups: on; off; rebuilding (reports read tokens); set aside (so they do, and it takes a migration
+--     to mend that: the trigger is missing, or columns have types that rollups do not follow)
+--   folded: tokens and changes that this call folded        behind: that still wait to be folded
+--   rebuilt: percent of a rebuild that is under way         drift: rows that the last comparison with
+--     tokens found to differ, for two minutes
+--   next: what a caller can still do: nothing; more, at once; or something long, which only a patient
+--     call does
+-- Of many callers at the same time one does the work, and the others are told how far it is.
+CREATE OR REPLACE FUNCTION coworking_analytics_keeper.maintain(is_patient boolean DEFAULT false)
+RETURNS TABLE (rollups text, folded bigint, behind bigint, rebuilt integer, drift bigint, next text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = off
+SET lock_timeout = '100ms'
+AS $body$
+DECLARE
+  part CONSTANT bigint := 50000;
+  rebuilt_part CONSTANT bigint := 5000000;
+  before coworking_analytics.rollup_state;
+  state coworking_analytics.rollup_state;
+BEGIN
+  PERFORM coworking_analytics_keeper.demand_read_committed();
+  folded := 0;
+  next := 'nothing';
+  IF NOT coworking_analytics_keeper.wants_rollups() THEN
+    rollups := 'off';
+    IF EXISTS (SELECT FROM coworking_analytics.rollup_state) AND coworking_analytics_keeper.lock_rollups() THEN
+      PERFORM coworking_analytics_keeper.remove_rollups();
+    END IF;
+    RETURN NEXT;
+    RETURN;
+  END IF;
+
+  SELECT * INTO before FROM coworking_analytics.rollup_state;
+  IF NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()) THEN
+    IF EXISTS (SELECT FROM coworking_analytics.basis()) AND coworking_analytics_keeper.lock_rollups() THEN
+      PERFORM coworking_analytics_keeper.start_rebuild()
+        WHERE NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()); -- nobody was quicker
+    END IF;
+  ELSIF before.is_complete THEN
+    folded := coworking_analytics_keeper.fold(part);
+    IF is_patient AND folded = 0 AND coworking_analytics_keeper.inspection_is_due() THEN
+      PERFORM coworking_analytics_keeper.inspect();
+    END IF;
+  ELSIF is_patient THEN
+    PERFORM coworking_analytics_keeper.go_on_rebuilding(rebuilt_part);
+  END IF;
+
+  SELECT * INTO state FROM coworking_analytics.rollup_state;
+  IF NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()) THEN
+    rollups := 'set aside';
+  ELSIF NOT state.is_complete THEN
+    rollups := 'rebuilding';
+    rebuilt := coworking_analytics_keeper.rebuilt_percent();
+    next := 'something long';
+  ELSE
+    rollups := 'on';
+    behind := coworking_analytics_keeper.count_unfolded();
+    -- Nothing folded although something moved: the next call can go on from there.
+    next := CASE WHEN folded = part OR folded = 0 AND state IS DISTINCT FROM before THEN 'more'
+                 WHEN coworking_analytics_keeper.inspection_is_due() THEN 'something long'
+                 ELSE next END;
+  END IF;
+  SELECT i.drift INTO drift
+    FROM coworking_analytics.inspections AS i
+   WHERE i.finished_at > now() - interval '2 minutes' AND i.drift IS NOT NULL
+   ORDER BY i.started_at DESC
+   LIMIT 1;
+  RETURN NEXT;
+END
+$body$;
+
+COMMENT ON FUNCTION coworking_analytics_keeper.maintain(boolean) IS
+  'Keeps the rollups: folds, rebuilds, compares with tokens; a piece at each call';

@@ -1,0 +1,73 @@
+-- Who owns our objects, and who may use them: the lists are of our own objects, never of all in a schema.
+SELECT set_config('coworking_analytics.tables', :'tables', true),
+       set_config('coworking_analytics.functions', :'functions', true)
+\g /dev/null
+DO $body$
+DECLARE
+  tables text[] := string_to_array(current_setting('coworking_analytics.tables'), ' ');
+  functions text[] := string_to_array(current_setting('coworking_analytics.functions'), ' ');
+  tokens_owner name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = 'public.tokens'::regclass);
+  statement text;
+BEGIN
+  FOR statement IN
+    -- Whoever owns the database may restore all of it with --clean, our schema included.
+    SELECT 'ALTER SCHEMA coworking_analytics OWNER TO pg_database_owner'
+     WHERE pg_has_role('pg_database_owner', 'MEMBER')
+     UNION ALL
+    SELECT format('ALTER TABLE %s OWNER TO pg_database_owner', c.oid::regclass)
+      FROM pg_class AS c
+     WHERE c.relnamespace = 'coworking_analytics'::regnamespace
+       AND c.relname = ANY (tables)
+       AND c.relowner <> 'pg_database_owner'::regrole
+       AND pg_has_role('pg_database_owner', 'MEMBER')
+     UNION ALL
+    SELECT format('ALTER FUNCTION %s OWNER TO pg_database_owner', p.oid::regprocedure)
+      FROM pg_proc AS p
+     WHERE p.pronamespace = 'coworking_analytics'::regnamespace
+       AND p.proname = ANY (functions)
+       AND pg_has_role('pg_database_owner', 'MEMBER')
+     UNION ALL
+    SELECT format('ALTER FUNCTION %s OWNER TO coworking_analytics_keeper', p.oid::regprocedure)
+      FROM pg_proc AS p
+     WHERE p.pronamespace = 'coworking_analytics_keeper'::regnamespace
+       AND p.proname = ANY (functions)
+     UNION ALL
+    SELECT 'GRANT USAGE ON SCHEMA public TO coworking_analytics_reader, coworking_analytics_keeper'
+     UNION ALL
+    SELECT format('GRANT USAGE ON SCHEMA coworking_analytics TO coworking_analytics_reader, coworking_analytics_keeper, %I', tokens_owner)
+     UNION ALL
+    SELECT format('GRANT USAGE ON SCHEMA coworking_analytics_keeper TO coworking_analytics_logger, %I', tokens_owner)
+     UNION ALL
+    -- Who owns tokens may back up the whole database.
+    SELECT CASE c.relkind
+             WHEN 'r' THEN format('GRANT SELECT ON %1$s TO coworking_analytics_reader, %2$I;'
+                                  'GRANT SELECT, INSERT, UPDATE, DELETE ON %1$s TO coworking_analytics_keeper',
+                                  c.oid::regclass, tokens_owner)
+             WHEN 'S' THEN format('GRANT SELECT ON SEQUENCE %1$s TO coworking_analytics_reader, %2$I;'
+                                  'GRANT SELECT, UPDATE ON SEQUENCE %1$s TO coworking_analytics_keeper',
+                                  c.oid::regclass, tokens_owner)
+           END
+      FROM pg_class AS c
+     WHERE c.relnamespace = 'coworking_analytics'::regnamespace
+       AND c.relname = ANY (tables)
+     UNION ALL
+    SELECT format('REVOKE ALL ON FUNCTION %1$s FROM PUBLIC;'
+                  'GRANT EXECUTE ON FUNCTION %1$s TO coworking_analytics_reader, coworking_analytics_keeper', p.oid::regprocedure)
+      FROM pg_proc AS p
+     WHERE p.pronamespace = 'coworking_analytics'::regnamespace
+       AND p.proname = ANY (functions)
+     UNION ALL
+    SELECT format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', p.oid::regprocedure)
+      FROM pg_proc AS p
+     WHERE p.pronamespace = 'coworking_analytics_keeper'::regnamespace
+       AND p.proname = ANY (functions)
+     UNION ALL
+    SELECT 'GRANT EXECUTE ON FUNCTION coworking_analytics_keeper.maintain(boolean) TO coworking_analytics_logger'
+     UNION ALL
+    -- Who owns tokens may restore it with its trigger.
+    SELECT format('GRANT EXECUTE ON FUNCTION coworking_analytics_keeper.note_change() TO %I', tokens_owner)
+  LOOP
+    EXECUTE statement;
+  END LOOP;
+END
+$body$;
