@@ -135,6 +135,7 @@ static const struct variable variables[] = {
     {"MIGRATE_PASSWORD", NULL, none, "", TEXT(migrate_password), "that role's password"},
     {"LOGGER_USERNAME", NULL, none, "", TEXT(logger_user),
      "the role that the logger logs in as, where that is not DB_USERNAME"},
+    {"LOGGER_PASSWORD", NULL, none, "", TEXT(logger_password), "that role's password"},
     {"ROLLUPS", NULL, none, "on", SWITCH(rollups), "on or off"},
     {"APP_PORT", NULL, none, "5153", NUMBER(app_port, 1, 65535), "a port from 1 to 65535"},
     {"FCGI_WORKERS", NULL, none, "4", NUMBER(workers, 1, 256),

@@ -17,6 +17,7 @@ struct config {
     const char *migrate_user;     /* NULL: database_user */
     const char *migrate_password; /* NULL: database_password */
     const char *logger_user;      /* for a migration; NULL: database_user */
+    const char *logger_password;  /* likewise; NULL: database_password */
     long app_port;
     long workers;
     long statement_timeout_ms;

@@ -86,11 +86,15 @@ static void say(const char *text) {
     (void)fprintf(stderr, "coworking-analytics: %s\n", text);
 }
 
-/* Where this cannot be done now, the logger does it at its next run. */
+/* Does what the logger would do at its next run, as the logger's role. */
 static void make_rollups(const struct config *original) {
     struct upkeep upkeep;
     struct config config = *original;
     config.statement_timeout_ms = STATEMENT_LIMIT_MS;
+    if (config.logger_user)
+        config.database_user = config.logger_user;
+    if (config.logger_password)
+        config.database_password = config.logger_password;
     log_open(STDERR_FILENO, LOG_SILENT);
     struct db *db = db_open(&config, DB_READ_WRITE);
     if (!db)

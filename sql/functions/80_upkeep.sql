@@ -85,9 +85,9 @@ BEGIN
   END IF;
 
   SELECT * INTO state FROM coworking_analytics.rollup_state;
-  IF NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()) THEN
+  IF NOT EXISTS (SELECT FROM coworking_analytics.basis()) THEN
     rollups := 'set aside';
-  ELSIF NOT state.is_complete THEN
+  ELSIF NOT EXISTS (SELECT FROM coworking_analytics.rollups_in_force()) THEN
     rollups := 'rebuilding';
     rebuilt := coworking_analytics_keeper.rebuilt_percent();
     next := 'something long';

@@ -12,7 +12,7 @@ DECLARE
   statements text[];
   statement text;
 BEGIN
-  SELECT coalesce(array_agg(format('GRANT %I TO %I', m.role, m.login) ORDER BY m.role, m.login), '{}')
+  SELECT coalesce(array_agg(DISTINCT format('GRANT %I TO %I', m.role, m.login)), '{}')
     INTO statements
     FROM (VALUES ('coworking_analytics_reader', worker),
                  ('coworking_analytics_reader', logger),

@@ -6,11 +6,27 @@ DECLARE
   rollups CONSTANT boolean :=
     (pg_catalog.split_part(pg_catalog.obj_description('coworking_analytics'::pg_catalog.regnamespace, 'pg_namespace'), E'\n', 2)::pg_catalog.jsonb ->> 'rollups')::pg_catalog.bool;
   is_superuser CONSTANT boolean := pg_catalog.current_setting('is_superuser') = 'on';
+  has_trigger boolean;
   task record;
   holders text;
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
+  SELECT count(*) = 1 AND coalesce(bool_and(g.tgenabled = 'A'), false)
+    INTO has_trigger
+    FROM pg_trigger AS g
+    JOIN pg_proc AS p ON p.oid = g.tgfoid AND p.proname = 'note_change'
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'coworking_analytics_keeper'
+   WHERE g.tgrelid = 'public.tokens'::regclass;
   FOR task IN
+    WITH triggers AS (
+      SELECT g.tgrelid::regclass AS relation, g.tgname AS name, n.nspname = 'analytics' AS is_earlier
+        FROM pg_trigger AS g
+        JOIN pg_proc AS p ON p.oid = g.tgfoid AND p.proname = 'note_change'
+        JOIN pg_namespace AS n ON n.oid = p.pronamespace
+       WHERE n.nspname = 'coworking_analytics_keeper'
+          OR n.nspname = 'analytics'
+             AND obj_description(n.oid, 'pg_namespace') = 'Reports on users and tokens; owned by the analytics service'
+    )
     -- A grant, even of what is there already, changes what the rollups go by: only what is missing.
     SELECT c.oid AS relation, 'ACCESS SHARE' AS mode,
            format('GRANT SELECT (%s) ON %s TO coworking_analytics_%s', string_agg(quote_ident(a.attname), ', '), c.oid::regclass, w.role)
@@ -26,15 +42,11 @@ BEGIN
      GROUP BY c.oid, w.role
      UNION ALL
     -- Triggers of ours that are not as they should be, those of an earlier schema, and where no rollups are wanted, all.
-    SELECT g.tgrelid, 'ACCESS EXCLUSIVE', format('DROP TRIGGER %I ON %s', g.tgname, g.tgrelid::regclass)
-      FROM pg_trigger AS g
-      JOIN pg_proc AS p ON p.oid = g.tgfoid AND p.proname = 'note_change'
-      JOIN pg_namespace AS n ON n.oid = p.pronamespace
-     WHERE NOT g.tgisinternal
-       AND (n.nspname = 'analytics'
-            AND obj_description(n.oid, 'pg_namespace') = 'Reports on users and tokens; owned by the analytics service'
-            OR n.nspname = 'coworking_analytics_keeper'
-               AND (NOT rollups OR g.tgrelid = 'public.tokens'::regclass AND g.tgname <> 'coworking_analytics_change'))
+    SELECT g.relation, 'ACCESS EXCLUSIVE', format('DROP TRIGGER %I ON %s', g.name, g.relation)
+      FROM triggers AS g
+     WHERE g.is_earlier
+        OR NOT rollups
+        OR NOT has_trigger AND g.relation = 'public.tokens'::regclass AND g.name <> 'coworking_analytics_change'
      UNION ALL
     SELECT c.oid, 'SHARE ROW EXCLUSIVE',
            'CREATE OR REPLACE TRIGGER coworking_analytics_change AFTER INSERT OR UPDATE OR DELETE ON public.tokens'
@@ -43,13 +55,9 @@ BEGIN
            'ALTER TABLE public.tokens ENABLE ALWAYS TRIGGER coworking_analytics_change'
       FROM pg_class AS c
      WHERE c.oid = 'public.tokens'::regclass
-       AND rollups
        AND c.relkind = 'r' -- a view or a partitioned table is read as it is
-       AND NOT EXISTS (SELECT
-                         FROM pg_trigger AS g
-                         JOIN pg_proc AS p ON p.oid = g.tgfoid AND p.proname = 'note_change'
-                         JOIN pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'coworking_analytics_keeper'
-                        WHERE g.tgrelid = c.oid AND g.tgname = 'coworking_analytics_change' AND g.tgenabled = 'A')
+       AND rollups
+       AND NOT has_trigger
   LOOP
     FOR attempt IN 1..120 LOOP
       -- PostgreSQL cancels an autovacuum for a session that has waited for deadlock_timeout. A superuser

@@ -49,7 +49,11 @@ BEGIN
            END
       FROM pg_class AS c
      WHERE c.relnamespace = 'coworking_analytics'::regnamespace
-       AND c.relname = ANY (tables)
+       AND (c.relname = ANY (tables)
+            OR c.oid IN (SELECT d.objid -- the sequence of an identity column
+                           FROM pg_depend AS d
+                           JOIN pg_class AS t ON t.oid = d.refobjid AND t.relnamespace = c.relnamespace AND t.relname = ANY (tables)
+                          WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'i'))
      UNION ALL
     SELECT format('REVOKE ALL ON FUNCTION %1$s FROM PUBLIC;'
                   'GRANT EXECUTE ON FUNCTION %1$s TO coworking_analytics_reader, coworking_analytics_keeper', p.oid::regprocedure)

@@ -26,6 +26,11 @@ WITH ours AS (
     FROM pg_proc AS p
     JOIN ours ON p.pronamespace IN (ours.schema, ours.keeper_schema)
    WHERE p.proname = ANY (string_to_array(:'functions', ' '))
+  UNION ALL
+  SELECT pg_get_userbyid(c.relowner) -- has rights, too
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+   WHERE n.nspname = 'public' AND c.relname = 'tokens'
 ), fingerprint AS (
   SELECT md5(string_agg(o.text, E'\n' ORDER BY o.text)) AS fingerprint FROM objects AS o
 ), tables AS (

@@ -68,9 +68,9 @@ def data(server, request):
     database.execute(FILL)
     if request.param == "on":
         for most in (0, 0, 700):
-            database.execute("SELECT coworking_analytics.fold(%s, 0)", (most,))
+            database.execute("SELECT coworking_analytics_keeper.fold(%s, 0)", (most,))
         database.execute("UPDATE tokens SET used_at = used_at WHERE id % 5 = 0")
-        kept = "SELECT sum(tokens) = 700, coworking_analytics.is_exact() FROM coworking_analytics.user_tokens"
+        kept = "SELECT sum(tokens) = 700, coworking_analytics.uses_rollups() FROM coworking_analytics.user_tokens"
         assert database.execute(kept) == [(True, True)]
         assert database.execute("SELECT count(*) > 100 FROM coworking_analytics.token_changes") == [(True,)]
     return database

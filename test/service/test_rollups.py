@@ -8,7 +8,7 @@ import time
 import psycopg2
 import pytest
 from conftest import names
-from exactness import Run, check_exact, compare, create_rollups_database, fold_all, known_weights, migrate, rebuild
+from exactness import REBUILD, Run, check_exact, compare, create_rollups_database, fold_all, known_weights, migrate, rebuild
 from law import FUNCTIONS, differences
 from postgres import Postgres
 from random_writes import CHANGES_OF_TOKENS, COLUMNS, USERS, operation
@@ -52,7 +52,7 @@ def test_reports_equal_the_law_whatever_is_written_while_postgresql_is_killed():
         assert run.comparisons >= 100 and len(run.sizes) >= 20 and run.folded >= 1000
         assert set(run.done) == set(known_weights(database)), "an operation never succeeded"
         check_exact(database)
-        with database.connect(**database.reader) as connection:
+        with database.connect(**database.keeper) as connection:
             fold_all(connection)
         check_exact(database)
         assert database.execute("SELECT count(*) FROM coworking_analytics.token_changes") == [(0,)]
@@ -87,7 +87,7 @@ def test_without_the_trigger_the_run_fails_and_reports_are_plain(server):
 @pytest.mark.parametrize("event", EVENTS)
 def test_where_the_trigger_passes_over_an_event_the_run_fails(server, event):
     database = create_rollups_database(server, next(names))
-    definition = "SELECT pg_get_functiondef('coworking_analytics.note_change'::regproc)"
+    definition = "SELECT pg_get_functiondef('coworking_analytics_keeper.note_change'::regproc)"
     head, begin, body = database.execute(definition)[0][0].partition("\nBEGIN\n")
     assert begin
     database.execute(f"{head} BEGIN IF TG_OP = '{event}' THEN RETURN NULL; END IF; {body}")
@@ -128,9 +128,9 @@ def test_a_report_on_its_own_never_shows_half_a_transaction(server):
                     stopping.set()
 
     def fold():
-        with database.connect(**database.reader) as connection:
+        with database.connect(**database.keeper) as connection:
             while not stopping.wait(0.005):
-                connection.execute("SELECT coworking_analytics.fold(1000, 0)")
+                connection.execute("SELECT coworking_analytics_keeper.fold(1000, 0)")
 
     threads = [threading.Thread(target=fold, daemon=True)]
     for function in FUNCTIONS:
@@ -211,7 +211,7 @@ def test_writers_do_not_wait_for_each_other(database, first, second, isolation):
 
 @pytest.mark.parametrize("statement", SIDE_BY_SIDE)
 def test_writers_and_folders_do_not_wait_for_each_other(database, statement):
-    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         writer.execute("INSERT INTO tokens (user_id, token, created_at) SELECT 3, 'x', timestamp '2024-02-28'"
                        " + n * interval '1 h' FROM generate_series(1, 100) AS n")
         fold_all(folder)
@@ -219,10 +219,10 @@ def test_writers_and_folders_do_not_wait_for_each_other(database, statement):
         for connection in (writer, folder):
             connection.execute("SET lock_timeout = '500ms'")
         folder.execute("BEGIN")
-        assert folder.execute("SELECT coworking_analytics.fold(10, 0)") == [(10,)]
+        assert folder.execute("SELECT coworking_analytics_keeper.fold(10, 0)") == [(10,)]
         writer.execute("BEGIN; " + statement.format(n=1))
         folder.execute("COMMIT")
-        assert folder.execute("SELECT coworking_analytics.fold(10, 0)") == [(10,)]
+        assert folder.execute("SELECT coworking_analytics_keeper.fold(10, 0)") == [(10,)]
         check_exact(database)
         writer.execute("COMMIT")
     check_exact(database)
@@ -230,11 +230,11 @@ def test_writers_and_folders_do_not_wait_for_each_other(database, statement):
 
 @pytest.mark.parametrize("statement", ["TRUNCATE tokens", "LOCK TABLE tokens"])
 def test_a_fold_does_not_wait_for_who_has_the_table_alone(database, statement):
-    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         writer.execute("DELETE FROM tokens WHERE user_id = 3")
         writer.execute("BEGIN; " + statement)
         began = time.monotonic()
-        assert folder.execute("SELECT coworking_analytics.fold(10, 0)") == [(0,)]
+        assert folder.execute("SELECT coworking_analytics_keeper.fold(10, 0)") == [(0,)]
         assert time.monotonic() - began < 2
         writer.execute("COMMIT")
     if "TRUNCATE" in statement:
@@ -244,7 +244,7 @@ def test_a_fold_does_not_wait_for_who_has_the_table_alone(database, statement):
 
 def fold_state(database):
     """The ids up to which tokens are folded, and up to which writers note what they change."""
-    return database.execute("SELECT folded_to, last_value FROM coworking_analytics.fold_state, coworking_analytics.noted_to")[0]
+    return database.execute("SELECT folded_to, last_value FROM coworking_analytics.rollup_state, coworking_analytics.noted_to")[0]
 
 
 HUNDRED = "INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 100)"
@@ -256,14 +256,14 @@ HUNDRED = "INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_serie
 def test_a_fold_does_not_pass_who_began_to_write_before_it(server, begin, statement):
     """Nor when the folder's own transaction is older still."""
     database = create_rollups_database(server, next(names))
-    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         folder.execute(begin)
         for committed in (HUNDRED, HUNDRED, f"BEGIN; {statement}"):
             writer.execute(committed)
         database.execute(HUNDRED)
         before = fold_state(database)
         for _ in range(5):
-            assert folder.execute("SELECT coworking_analytics.fold(10000, 0)")[0][0] <= 200
+            assert folder.execute("SELECT coworking_analytics_keeper.fold(10000, 0)")[0][0] <= 200
             check_exact(database)
         assert fold_state(database)[0] == before[0] and fold_state(database)[1] > before[1]
         database.execute(statement if statement == HUNDRED else HUNDRED)
@@ -281,16 +281,16 @@ def test_a_fold_does_not_pass_who_began_to_write_before_it(server, begin, statem
 def test_rollups_that_end_earlier_than_they_did_mislead_nobody(server, statement):
     """A rebuild sees to it where the last tokens are gone; until it is committed, and after, writers note all."""
     database = create_rollups_database(server, next(names))
-    with database.connect(**database.writer) as writer, database.connect() as keeper:
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as keeper:
         for _ in range(20):
             writer.execute(HUNDRED)
         fold_all(keeper)
         database.execute("DELETE FROM tokens WHERE id > 1200; SELECT setval('tokens_id_seq', 1200)")
         before = fold_state(database)
         for end in ("ROLLBACK", "COMMIT"):
-            keeper.execute("BEGIN; SELECT coworking_analytics.rebuild()")
+            keeper.execute("BEGIN; " + REBUILD)
             for _ in range(3):
-                keeper.execute("SELECT coworking_analytics.fold(0)")
+                keeper.execute("SELECT coworking_analytics_keeper.fold(0)")
             writer.execute(statement)
             check_exact(database)
             assert fold_state(database) == before
@@ -298,7 +298,7 @@ def test_rollups_that_end_earlier_than_they_did_mislead_nobody(server, statement
             check_exact(database)
         assert fold_state(database)[0] < before[0]
         for _ in range(3):
-            keeper.execute("SELECT coworking_analytics.fold(0)")
+            keeper.execute("SELECT coworking_analytics_keeper.fold(0)")
         assert fold_state(database)[1] < before[1]
         writer.execute(HUNDRED)
         check_exact(database)
@@ -307,18 +307,18 @@ def test_rollups_that_end_earlier_than_they_did_mislead_nobody(server, statement
 def test_two_folds_that_are_rolled_back_mislead_nobody(server):
     """The second one takes back what the first did to the sequence; somebody wrote in between."""
     database = create_rollups_database(server, next(names))
-    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
-        folder.execute("SELECT coworking_analytics.fold(0, 0)")
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
+        folder.execute("SELECT coworking_analytics_keeper.fold(0, 0)")
         for _ in range(4):
             writer.execute(HUNDRED)
         for _ in range(2):
-            folder.execute("SELECT coworking_analytics.fold(0, 0)")  # tells the writers, and knows since when
+            folder.execute("SELECT coworking_analytics_keeper.fold(0, 0)")  # tells the writers, and knows since when
         for kept_back in (400, 0):
             folder.execute("BEGIN")
-            folder.execute("SELECT coworking_analytics.fold(0, %s)", (kept_back,))
+            folder.execute("SELECT coworking_analytics_keeper.fold(0, %s)", (kept_back,))
             folder.execute("ROLLBACK")
             writer.execute("BEGIN; UPDATE tokens SET user_id = 7 WHERE id > 1000" if kept_back else "SELECT 1")
-        folder.execute("SELECT coworking_analytics.fold(1000, 0)")
+        folder.execute("SELECT coworking_analytics_keeper.fold(1000, 0)")
         writer.execute("COMMIT")
         check_exact(database)
         fold_all(folder)
@@ -326,7 +326,7 @@ def test_two_folds_that_are_rolled_back_mislead_nobody(server):
 
 
 @pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
-@pytest.mark.parametrize("statement", ["SELECT coworking_analytics.fold(0, 100)", "SELECT coworking_analytics.rebuild()"])
+@pytest.mark.parametrize("statement", ["SELECT coworking_analytics_keeper.fold(0, 100)", "SELECT coworking_analytics_keeper.start_rebuild()"])
 def test_rollups_are_kept_in_read_committed_alone(database, statement, isolation):
     """An older snapshot could lead a sequence back, which no rollback mends."""
     with database.connect() as connection:
@@ -361,20 +361,20 @@ def test_a_column_s_type_runs_no_code_with_our_rights(server, column, plain):
 def test_a_fold_that_is_rolled_back_misleads_nobody(server, kept_back):
     """What it told the writers stays: a sequence knows no rollback."""
     database = create_rollups_database(server, next(names))
-    with database.connect(**database.writer) as writer, database.connect(**database.reader) as folder:
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         writer.execute(f"{HUNDRED}; {HUNDRED}; {HUNDRED}; {HUNDRED}")
         if kept_back:  # the last but one forgets since when they know, so that the last may tell them to note less
             for number in (0, 0, 0, kept_back):
-                folder.execute("SELECT coworking_analytics.fold(0, %s)", (number,))
+                folder.execute("SELECT coworking_analytics_keeper.fold(0, %s)", (number,))
         folder.execute("BEGIN")
-        folder.execute("SELECT coworking_analytics.fold(0, %s)", (kept_back,))
+        folder.execute("SELECT coworking_analytics_keeper.fold(0, %s)", (kept_back,))
         folder.execute("ROLLBACK")
         table, sequence = database.execute("SELECT s.noted_to, n.last_value"
-                                           "  FROM coworking_analytics.fold_state AS s, coworking_analytics.noted_to AS n")[0]
+                                           "  FROM coworking_analytics.rollup_state AS s, coworking_analytics.noted_to AS n")[0]
         assert table > sequence if kept_back else table < sequence
         writer.execute(f"{HUNDRED}; {HUNDRED}; {HUNDRED}; {HUNDRED}; BEGIN; UPDATE tokens SET used_at = now()")
         for _ in range(5):
-            folder.execute("SELECT coworking_analytics.fold(10000, 0)")
+            folder.execute("SELECT coworking_analytics_keeper.fold(10000, 0)")
             check_exact(database)
         writer.execute("COMMIT")
         check_exact(database)
@@ -388,7 +388,7 @@ def outcomes(database, seed, rollups):
     """How 80 pairs of serializable transactions end, each pair interleaved in the same way, statement by statement."""
     source, found = random.Random(seed), []
     with database.connect(**database.writer) as one, database.connect(**database.writer) as two, \
-            database.connect(**database.reader) as folder:
+            database.connect(**database.keeper) as folder:
         for connection in (one, two):
             connection.execute("SET enable_seqscan = off; SET lock_timeout = '50ms'")
         for _ in range(80):
@@ -402,7 +402,7 @@ def outcomes(database, seed, rollups):
                     found.append(error.pgcode)
                 # Whoever reads an index marks entries of rows that are gone, and so moves what serializable transactions
                 # lock of its pages; so somebody reads without rollups, too.
-                folder.execute("SELECT coworking_analytics.fold(5, 0)" if rollups == "on" else
+                folder.execute("SELECT coworking_analytics_keeper.fold(5, 0)" if rollups == "on" else
                                "SELECT id FROM tokens ORDER BY id DESC LIMIT 1")
     return found
 

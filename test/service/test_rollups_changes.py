@@ -4,7 +4,7 @@ report is then right or an error, and `make migrate` makes them exact again."""
 import psycopg2
 import pytest
 from conftest import names
-from exactness import create_rollups_database, fold_all, migrate
+from exactness import create_rollups_database, fold_all, migrate, rebuild
 from law import FUNCTIONS
 from postgres import ROOT, Database
 from random_writes import COLUMNS
@@ -210,7 +210,7 @@ def templates(server):
         found[rollups].execute(f"ALTER TABLE users OWNER TO {owner}; ALTER TABLE tokens OWNER TO {owner};"
                                f"GRANT CREATE ON SCHEMA public TO {owner}")
         migrate(found[rollups], ROLLUPS=rollups)
-    with found["on"].connect(**found["on"].reader) as connection:
+    with found["on"].connect(**found["on"].keeper) as connection:
         fold_all(connection)
     return found
 
@@ -221,7 +221,7 @@ def copy(template):
     with template.server.connect("postgres") as connection:
         connection.execute(f"CREATE DATABASE {database.name} TEMPLATE {template.name}")
         connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {template.writer['user']}")
-    database.reader, database.writer = template.reader, template.writer
+    database.reader, database.writer, database.keeper = template.reader, template.writer, template.keeper
     database.user, database.password = template.user, template.password
     return database
 
@@ -276,7 +276,7 @@ class Pair:
 def create_pair(templates):
     """Two databases of the test's own."""
     pair = Pair(templates)
-    assert pair.law.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
+    assert pair.law.execute("SELECT coworking_analytics.uses_rollups()") == [(True,)]
     yield pair
     pair.close()
 
@@ -288,11 +288,11 @@ def test_a_change_of_the_tables(pair, change):
     migrate(pair.database)
     pair.check("the migration", may_fail=False)
     is_exact = [(change not in BEYOND_ROLLUPS,)]
-    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == is_exact
+    assert pair.reader.execute("SELECT coworking_analytics.uses_rollups()") == is_exact
     for statement in WRITES:
         pair.do(statement, may_fail=False)
-    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == is_exact
-    assert pair.reader.execute("SELECT * FROM coworking_analytics.check() WHERE coworking_analytics.is_exact()") == []
+    assert pair.reader.execute("SELECT coworking_analytics.uses_rollups()") == is_exact
+    assert pair.reader.execute("SELECT * FROM coworking_analytics.check() WHERE coworking_analytics.uses_rollups()") == []
 
 
 def test_a_table_that_was_replaced_and_is_written_still(pair):
@@ -304,7 +304,7 @@ def test_a_table_that_was_replaced_and_is_written_still(pair):
     for statement in ["DELETE FROM other WHERE id < 100", *WRITES, "UPDATE other SET user_id = 4, id = -id",
                       "ALTER TABLE other ALTER created_at DROP NOT NULL", "UPDATE other SET created_at = NULL"]:
         pair.do(statement, may_fail=False)
-    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
+    assert pair.reader.execute("SELECT coworking_analytics.uses_rollups()") == [(True,)]
     with pair.database.connect() as connection:
         fold_all(connection)
     pair.check("folding", may_fail=False)
@@ -319,14 +319,14 @@ def test_a_trigger_of_another_name(pair):
         with pair.database.connect() as connection:
             if name == "zz":
                 connection.execute("CREATE TRIGGER coworking_analytics_change AFTER INSERT OR UPDATE OR DELETE ON tokens"
-                                   " FOR EACH ROW EXECUTE FUNCTION coworking_analytics.note_change()")
+                                   " FOR EACH ROW EXECUTE FUNCTION coworking_analytics_keeper.note_change()")
                 assert pair.reader.execute("SELECT * FROM coworking_analytics.basis()") == []
             else:
                 connection.execute(f"ALTER TRIGGER {name} ON tokens RENAME TO zz")
         migrate(pair.database)
         pair.do("UPDATE tokens SET user_id = 8 WHERE id = 12", may_fail=False)
         assert pair.reader.execute("SELECT count(*) FROM pg_trigger WHERE tgname IN ('zz', 'coworking_analytics_change')") == [(1,)]
-        assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
+        assert pair.reader.execute("SELECT coworking_analytics.uses_rollups()") == [(True,)]
         assert pair.reader.execute("SELECT * FROM coworking_analytics.check()") == []
 
 
@@ -334,11 +334,11 @@ def test_a_session_that_has_written_before_a_column_s_type_changes(pair):
     """What plpgsql has planned in it is of no use any more."""
     for statement in [*WRITES, retyped("user_id", "bigint")]:
         pair.do(statement)
-    pair.database.execute("SELECT coworking_analytics.rebuild()")  # as the logger does
+    rebuild(pair.database)
     for statement in ["UPDATE tokens SET user_id = 4, used_at = now() WHERE id = 11", "DELETE FROM tokens WHERE id = 12"]:
         pair.do(statement, may_fail=False)
     assert pair.database.execute("SELECT count(*) > 1 FROM coworking_analytics.token_changes") == [(True,)]
-    assert pair.reader.execute("SELECT coworking_analytics.is_exact()") == [(True,)]
+    assert pair.reader.execute("SELECT coworking_analytics.uses_rollups()") == [(True,)]
     assert pair.reader.execute("SELECT * FROM coworking_analytics.check()") == []
 
 

@@ -10,7 +10,7 @@ import time
 import psycopg2
 import pytest
 from conftest import names
-from exactness import (Paced, Run, check_exact, compare, create_rollups_database, fold_all, load_tokens, migrate,
+from exactness import (REBUILD, Paced, Run, check_exact, compare, create_rollups_database, fold_all, load_tokens, migrate,
                        rebuild)
 from law import FUNCTIONS
 from postgres import PASSWORD, ROOT, Postgres, Standby, wait_until
@@ -31,12 +31,12 @@ def database(server):
 
 
 def test_a_fold_takes_no_more_than_it_was_asked_to(database):
-    with database.connect(**database.reader) as connection:
+    with database.connect(**database.keeper) as connection:
         fold_all(connection)
         for _ in range(25):
             database.execute(INSERT)
-        assert connection.execute("SELECT coworking_analytics.fold(0, 0)") == [(0,)]
-        folded = [connection.execute("SELECT coworking_analytics.fold(10, 0)")[0][0] for _ in range(10)]
+        assert connection.execute("SELECT coworking_analytics_keeper.fold(0, 0)") == [(0,)]
+        folded = [connection.execute("SELECT coworking_analytics_keeper.fold(10, 0)")[0][0] for _ in range(10)]
         assert [count for count in folded if count] == [10, 10, 5]  # none while it learns who writes
     check_exact(database)
 
@@ -46,12 +46,12 @@ def test_a_second_fold_at_the_same_time_does_nothing(database):
         database.execute("DELETE FROM tokens WHERE user_id = 2")
         two.execute("SET lock_timeout = '500ms'")
         one.execute("BEGIN")
-        assert one.execute("SELECT coworking_analytics.fold(1, 0) > 0") == [(True,)]
-        assert two.execute("SELECT coworking_analytics.fold(1, 0)") == [(0,)]
+        assert one.execute("SELECT coworking_analytics_keeper.fold(1, 0) > 0") == [(True,)]
+        assert two.execute("SELECT coworking_analytics_keeper.fold(1, 0)") == [(0,)]
         check_exact(database)
         one.execute("ROLLBACK")
         check_exact(database)
-        assert two.execute("SELECT coworking_analytics.fold(1, 0) > 0") == [(True,)]
+        assert two.execute("SELECT coworking_analytics_keeper.fold(1, 0) > 0") == [(True,)]
     check_exact(database)
 
 
@@ -60,7 +60,7 @@ INSERT INTO tokens (user_id, token, created_at, used_at)
 SELECT {}, 'x', at, at + interval '7 min' FROM generate_series(timestamp '2021-01-01', '2023-11-10', interval '1 h') AS at"""
 BACKLOGS = {
     "tokens": [HOURS.format(user) for user in range(1, 41)],
-    "changes": [*(HOURS.format(user) for user in range(1, 21)), "SELECT coworking_analytics.rebuild()",
+    "changes": [*(HOURS.format(user) for user in range(1, 21)), REBUILD,
                 *(f"UPDATE tokens SET used_at = NULL WHERE user_id = {user}" for user in range(1, 21))],
 }
 
@@ -69,10 +69,10 @@ BACKLOGS = {
 def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
     database = create_rollups_database(server, next(names))
     database.execute("ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey")  # a million checks of it take long
-    with database.connect(**database.reader) as folder:
+    with database.connect(**database.keeper) as folder:
         for statement in BACKLOGS[backlog]:
             database.execute(statement)
-            if "rebuild" in statement:
+            if statement == REBUILD:
                 fold_all(folder, 1_000_000)
     comparisons, ended = [], threading.Event()
 
@@ -83,12 +83,12 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
 
     with (Paced(database, database.writer, INSERT) as writer,
           Paced(database, database.reader, "SELECT * FROM coworking_analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader,
-          database.connect(**database.reader) as folder, concurrent.futures.ThreadPoolExecutor(1) as pool):
+          database.connect(**database.keeper) as folder, concurrent.futures.ThreadPoolExecutor(1) as pool):
         comparer = pool.submit(keep_comparing)
         began = time.monotonic()
         folded = number = 0
         while folded < 990_000 and number < 1_000:
-            count = folder.execute("SELECT coworking_analytics.fold(10000)")[0][0]
+            count = folder.execute("SELECT coworking_analytics_keeper.fold(10000)")[0][0]
             assert 0 <= count <= 10_000
             folded, number = folded + count, number + 1
         seconds = time.monotonic() - began
@@ -103,13 +103,13 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
 
 def test_a_dump_from_a_server_with_more_transactions_is_folded_again(server):
     database = create_rollups_database(server, next(names))
-    database.execute("UPDATE coworking_analytics.fold_state SET noted_since = '1000000000000'")
-    database.execute("SELECT coworking_analytics.rebuild()")
-    before = database.execute("SELECT folded_to FROM coworking_analytics.fold_state")
+    database.execute("UPDATE coworking_analytics.rollup_state SET noted_since = '1000000000000'")
+    rebuild(database)
+    before = database.execute("SELECT folded_to FROM coworking_analytics.rollup_state")
     database.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
-    with database.connect(**database.reader) as connection:
+    with database.connect(**database.keeper) as connection:
         assert fold_all(connection) >= 1000
-    assert database.execute("SELECT folded_to FROM coworking_analytics.fold_state") != before
+    assert database.execute("SELECT folded_to FROM coworking_analytics.rollup_state") != before
     check_exact(database)
 
 
@@ -118,12 +118,12 @@ def test_a_dump_without_our_rows(server):
     database = create_rollups_database(server, next(names))
     database.execute("""
         INSERT INTO tokens (user_id, token) SELECT 9, 'x' FROM generate_series(1, 2000);
-        TRUNCATE coworking_analytics.fold_state, coworking_analytics.token_changes, coworking_analytics.rollup_basis, coworking_analytics.daily_tokens,
+        TRUNCATE coworking_analytics.rollup_state, coworking_analytics.token_changes, coworking_analytics.daily_tokens,
                  coworking_analytics.hourly_visits, coworking_analytics.user_tokens;
         ALTER SEQUENCE coworking_analytics.noted_to RESTART""")
     with database.connect(**database.writer) as writer, database.connect(**database.reader) as reader:
         writer.execute("BEGIN; DELETE FROM tokens WHERE user_id = 5")
-        database.execute("SELECT coworking_analytics.rebuild()")
+        rebuild(database)
         writer.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
         check_exact(database)
         writer.execute("COMMIT; DELETE FROM tokens WHERE user_id = 6")
@@ -162,7 +162,7 @@ def test_what_went_past_the_triggers_is_found_and_repaired_while_writers_go_on(s
     with (Run(database, weights=CHANGES_OF_TOKENS, writers=3, folders=1, comparers=0) as run,
           Paced(database, database.writer, INSERT) as writer):
         run.reach(200)
-        database.execute("SELECT coworking_analytics.rebuild()")
+        rebuild(database)
         run.reach(run.operations + 200)
     assert run.difference is None
     writer.check(seconds=1)
@@ -173,7 +173,7 @@ def test_a_rebuild_of_a_big_table_stops_nobody(big):
     big.execute("SET session_replication_role = replica; UPDATE tokens SET used_at = created_at WHERE user_id = 100")
     with (Paced(big, big.writer, INSERT) as writer,
           Paced(big, big.reader, "SELECT * FROM coworking_analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader):
-        big.execute("SELECT coworking_analytics.rebuild()")
+        rebuild(big)
         big.execute("SELECT * FROM coworking_analytics.check()")
     writer.check(seconds=1)
     reader.check(seconds=5)
@@ -229,7 +229,7 @@ def test_without_rollups_nothing_of_ours_is_on_the_tables(fragile):
         assert fragile.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'coworking_analytics'") == [("migrations",)]
         assert fragile.execute(ALL_ROWS) == rows
         assert answers(fragile) == before
-        assert fragile.execute("SELECT coworking_analytics.is_exact()") == [(False,)]
+        assert fragile.execute("SELECT coworking_analytics.uses_rollups()") == [(False,)]
     for _ in range(2):
         migrate(fragile, ROLLUPS="on")
         assert fragile.execute(ALL_ROWS) == rows
@@ -322,10 +322,10 @@ def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, momen
 # What an earlier form of the rollups left behind, as far as it has the names of this one.
 EARLIER_FORM = """
 DROP TRIGGER coworking_analytics_change ON tokens;
-DROP TABLE coworking_analytics.token_changes, coworking_analytics.fold_state CASCADE;
-DROP FUNCTION coworking_analytics.fold(integer, integer), coworking_analytics.tokens_trigger(), coworking_analytics.note_change();
+DROP TABLE coworking_analytics.token_changes, coworking_analytics.rollup_state CASCADE;
+DROP FUNCTION coworking_analytics_keeper.fold(integer, integer), coworking_analytics.tokens_trigger(), coworking_analytics_keeper.note_change();
 CREATE TABLE coworking_analytics.token_changes (date date, hour integer, user_id bigint, requested integer NOT NULL);
-CREATE FUNCTION coworking_analytics.fold(most integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+CREATE FUNCTION coworking_analytics_keeper.fold(most integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
 CREATE FUNCTION coworking_analytics.triggers() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
 CREATE FUNCTION coworking_analytics.note_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -368,7 +368,7 @@ def test_a_standby_answers_the_same_and_takes_no_harm_from_folding():
                 except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected):
                     pass  # conflicts with recovery: what it read was truncated or vacuumed on the primary
                 try:
-                    assert reader.execute("SELECT coworking_analytics.fold(10, 0)") == [(0,)]
+                    assert reader.execute("SELECT coworking_analytics_keeper.fold(10, 0)") == [(0,)]
                 except psycopg2.errors.ReadOnlySqlTransaction:
                     pass
         assert exact > 5

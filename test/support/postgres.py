@@ -143,9 +143,9 @@ class Postgres:
         database.run_file(ROOT / "sql/coworking/tables.sql")
         return database
 
-    def connect(self, database, user="postgres", password=PASSWORD):
+    def connect(self, database, user="postgres", password=PASSWORD, options=""):
         """A connection on which every statement is its own transaction."""
-        return Connection(host="127.0.0.1", port=self.port, dbname=database, user=user, password=password)
+        return Connection(host="127.0.0.1", port=self.port, dbname=database, user=user, password=password, options=options)
 
 
 class Standby(Postgres):
