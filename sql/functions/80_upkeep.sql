@@ -57,6 +57,9 @@ DECLARE
   before coworking_analytics.rollup_state;
   state coworking_analytics.rollup_state;
 BEGIN
+  IF pg_is_in_recovery() THEN
+    RAISE read_only_sql_transaction USING MESSAGE = 'this server is a standby: rollups are kept on the primary';
+  END IF;
   PERFORM coworking_analytics_keeper.demand_read_committed();
   folded := 0;
   next := 'nothing';
@@ -77,7 +80,7 @@ BEGIN
     END IF;
   ELSIF before.is_complete THEN
     folded := coworking_analytics_keeper.fold(part);
-    IF is_patient AND folded = 0 AND coworking_analytics_keeper.inspection_is_due() THEN
+    IF is_patient AND folded < part AND coworking_analytics_keeper.inspection_is_due() THEN
       PERFORM coworking_analytics_keeper.inspect();
     END IF;
   ELSIF is_patient THEN

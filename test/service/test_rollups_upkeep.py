@@ -42,7 +42,7 @@ def test_a_fold_takes_no_more_than_it_was_asked_to(database):
 
 
 def test_a_second_fold_at_the_same_time_does_nothing(database):
-    with database.connect(**database.reader) as one, database.connect(**database.reader) as two:
+    with database.connect(**database.keeper) as one, database.connect(**database.keeper) as two:
         database.execute("DELETE FROM tokens WHERE user_id = 2")
         two.execute("SET lock_timeout = '500ms'")
         one.execute("BEGIN")
@@ -121,14 +121,14 @@ def test_a_dump_without_our_rows(server):
         TRUNCATE coworking_analytics.rollup_state, coworking_analytics.token_changes, coworking_analytics.daily_tokens,
                  coworking_analytics.hourly_visits, coworking_analytics.user_tokens;
         ALTER SEQUENCE coworking_analytics.noted_to RESTART""")
-    with database.connect(**database.writer) as writer, database.connect(**database.reader) as reader:
+    with database.connect(**database.writer) as writer, database.connect(**database.keeper) as keeper:
         writer.execute("BEGIN; DELETE FROM tokens WHERE user_id = 5")
         rebuild(database)
         writer.execute("INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_series(1, 1000)")
         check_exact(database)
         writer.execute("COMMIT; DELETE FROM tokens WHERE user_id = 6")
         check_exact(database)
-        fold_all(reader)
+        fold_all(keeper)
         writer.execute("DELETE FROM tokens WHERE user_id = 7")
         check_exact(database)
 
@@ -136,36 +136,109 @@ def test_a_dump_without_our_rows(server):
 # The self-check and the repair
 
 LOAD = "COPY tokens (id, user_id, token, created_at, used_at) FROM PROGRAM 'seq -f \"-%g\t5\tx\t2024-02-28\t2024-02-29\" 1 30'"
-PAST_THE_TRIGGERS = {
-    "a replica's load": ["SET session_replication_role = replica", LOAD],
-    "a replica's delete": ["SET session_replication_role = replica", "DELETE FROM tokens WHERE user_id = 7"],
-    "a replica's update of used_at": ["SET session_replication_role = replica",
-                                      "UPDATE tokens SET used_at = NULL WHERE user_id IN (3, 4)"],
-    "a replica's update of user_id": ["SET session_replication_role = replica",
-                                      "UPDATE tokens SET user_id = 9 WHERE user_id IN (3, 4)"],
-    "triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER USER", LOAD, "ALTER TABLE tokens ENABLE TRIGGER USER"],
-    "the trigger off and on": ["ALTER TABLE tokens DISABLE TRIGGER coworking_analytics_change", LOAD,
-                               "ALTER TABLE tokens ENABLE TRIGGER coworking_analytics_change"],
-    "all triggers off and on": ["ALTER TABLE tokens DISABLE TRIGGER ALL", LOAD,
-                                "ALTER TABLE tokens ENABLE TRIGGER ALL"],
+AS_A_REPLICA = {
+    "load": LOAD,
+    "delete": "DELETE FROM tokens WHERE user_id = 7",
+    "update of used_at": "UPDATE tokens SET used_at = NULL WHERE user_id IN (3, 4)",
+    "update of user_id": "UPDATE tokens SET user_id = 9 WHERE user_id IN (3, 4)",
+}
+PAST_THE_TRIGGER = {
+    "triggers off and on": ["DISABLE TRIGGER USER", "ENABLE TRIGGER USER"],
+    "the trigger off and on": ["DISABLE TRIGGER coworking_analytics_change", "ENABLE ALWAYS TRIGGER coworking_analytics_change"],
+    "all triggers off and on": ["DISABLE TRIGGER ALL", "ENABLE TRIGGER ALL"],
+    "the trigger not for replicas": ["ENABLE TRIGGER coworking_analytics_change", "ENABLE TRIGGER coworking_analytics_change"],
 }
 
 
-@pytest.mark.parametrize("bypass", PAST_THE_TRIGGERS)
-def test_what_went_past_the_triggers_is_found_and_repaired_while_writers_go_on(server, bypass):
+@pytest.mark.parametrize("write", AS_A_REPLICA)
+def test_what_a_replica_writes_counts_at_once(server, write):
     database = create_rollups_database(server, next(names))
     with database.connect() as connection:
-        for statement in PAST_THE_TRIGGERS[bypass]:
-            connection.execute(statement)
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(AS_A_REPLICA[write])
+    check_exact(database)
+
+
+@pytest.mark.parametrize("bypass", PAST_THE_TRIGGER)
+def test_reports_read_tokens_after_the_trigger_was_off(server, bypass):
+    """Until a rebuild, which needs a migration where the trigger no longer fires always."""
+    database = create_rollups_database(server, next(names))
+    off, on = PAST_THE_TRIGGER[bypass]
+    for statement in (f"ALTER TABLE tokens {off}", LOAD, f"ALTER TABLE tokens {on}"):
+        database.execute(statement)
     with database.connect(**database.reader) as connection:
-        assert len(connection.execute("SELECT * FROM coworking_analytics.check()")) > 0
-    with (Run(database, weights=CHANGES_OF_TOKENS, writers=3, folders=1, comparers=0) as run,
-          Paced(database, database.writer, INSERT) as writer):
-        run.reach(200)
-        rebuild(database)
-        run.reach(run.operations + 200)
-    assert run.difference is None
+        assert compare(connection)[::2] == (False, None)
+        connection.execute("SELECT * FROM coworking_analytics_keeper.maintain(true)")
+        assert compare(connection)[2] is None
+    migrate(database)
+    check_exact(database)
+
+
+def maintain(connection, calls=10):
+    """Calls of maintain() until nothing is left to do; returns the answers' members rollups and drift."""
+    answers = []
+    while not answers or answers[-1][2] != "nothing" and len(answers) < calls:
+        answers += connection.execute("SELECT rollups, drift, next FROM coworking_analytics_keeper.maintain(true)")
+    return [answer[:2] for answer in answers]
+
+
+WRONG = ["UPDATE coworking_analytics.daily_tokens SET used = used + 1", "DELETE FROM coworking_analytics.user_tokens",
+         "INSERT INTO coworking_analytics.hourly_visits VALUES ('2020-01-01', 3)",
+         "UPDATE coworking_analytics.rollup_state SET folded_to = folded_to - 10",
+         "DELETE FROM coworking_analytics.token_changes"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_difference_is_found_once_a_day_and_repaired_while_writers_go_on(server, wrong):
+    database = create_rollups_database(server, next(names))
+    with database.connect(**database.keeper) as keeper:
+        for _ in range(5):
+            keeper.execute("SELECT coworking_analytics_keeper.fold(1000, 0)")
+    database.execute("UPDATE tokens SET used_at = NULL WHERE user_id = 3")
+    database.execute(wrong)
+    database.execute("UPDATE coworking_analytics.inspections SET started_at = started_at - interval '25 hours'")
+    with database.connect(**database.reader) as logger:
+        assert len(logger.execute("SELECT * FROM coworking_analytics.check()")) > 0
+        with (Run(database, weights=CHANGES_OF_TOKENS, writers=3, folders=0, comparers=0) as run,
+              Paced(database, database.writer, INSERT) as writer):
+            run.reach(200)
+            found = maintain(logger)
+            run.reach(run.operations + 200)
+        assert run.difference is None and ("rebuilding" in found[-2][0] or found[-1][1] > 0)
+        assert maintain(logger)[-1][0] == "on"
     writer.check(seconds=1)
+    check_exact(database)
+
+
+def test_one_of_many_callers_rebuilds_and_the_others_say_so(big):
+    """However the table was set aside, and without waiting for each other."""
+    big.execute("VACUUM FULL tokens")
+    with big.connect(**big.reader) as other, big.connect(**big.reader) as logger, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert maintain(other, calls=1)[0][0] == "rebuilding"
+        rebuild_step = pool.submit(maintain, logger)
+        seen = []
+        while not rebuild_step.done():
+            began = time.monotonic()
+            seen.append(other.execute("SELECT rollups, folded FROM coworking_analytics_keeper.maintain(true)")[0])
+            assert time.monotonic() - began < 1 or rebuild_step.done()
+        assert rebuild_step.result()[-1][0] == "on"
+    assert ("rebuilding", 0) in seen
+    check_exact(big)
+
+
+def test_token_changes_gives_its_space_back(server):
+    """After changes of very many old tokens, and nobody waits for it."""
+    database = create_rollups_database(server, next(names))
+    load_tokens(database, 300_000)
+    with database.connect(**database.keeper) as keeper:
+        fold_all(keeper, 1_000_000)
+        with Paced(database, database.writer, INSERT) as writer:
+            database.execute("UPDATE tokens SET used_at = created_at WHERE user_id > 100")
+            size = "SELECT pg_relation_size('coworking_analytics.token_changes')"
+            grown = database.execute(size)[0][0]
+            fold_all(keeper, 1_000_000)
+            wait_until(lambda: database.execute(size)[0][0] < grown / 10, 180, "the space of token_changes")
+        writer.check(seconds=1)
     check_exact(database)
 
 
@@ -226,7 +299,8 @@ def test_without_rollups_nothing_of_ours_is_on_the_tables(fragile):
     for _ in range(2):
         migrate(fragile, ROLLUPS="off")
         assert fragile.execute(TRIGGERS) == []
-        assert fragile.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'coworking_analytics'") == [("migrations",)]
+        for table in ("rollup_state", "token_changes", "daily_tokens", "hourly_visits", "user_tokens"):
+            assert fragile.execute(f"SELECT * FROM coworking_analytics.{table}") == []
         assert fragile.execute(ALL_ROWS) == rows
         assert answers(fragile) == before
         assert fragile.execute("SELECT coworking_analytics.uses_rollups()") == [(False,)]
@@ -319,35 +393,6 @@ def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, momen
     check_exact(fragile)
 
 
-# What an earlier form of the rollups left behind, as far as it has the names of this one.
-EARLIER_FORM = """
-DROP TRIGGER coworking_analytics_change ON tokens;
-DROP TABLE coworking_analytics.token_changes, coworking_analytics.rollup_state CASCADE;
-DROP FUNCTION coworking_analytics_keeper.fold(integer, integer), coworking_analytics.tokens_trigger(), coworking_analytics_keeper.note_change();
-CREATE TABLE coworking_analytics.token_changes (date date, hour integer, user_id bigint, requested integer NOT NULL);
-CREATE FUNCTION coworking_analytics_keeper.fold(most integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
-CREATE FUNCTION coworking_analytics.triggers() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
-CREATE FUNCTION coworking_analytics.note_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-  INSERT INTO coworking_analytics.token_changes (user_id, requested) SELECT user_id, 1 FROM inserted;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER coworking_analytics_insert AFTER INSERT ON tokens REFERENCING NEW TABLE AS inserted
-  FOR EACH STATEMENT EXECUTE FUNCTION coworking_analytics.note_insert()"""
-
-
-def test_rollups_of_an_earlier_form_are_made_anew_beside_writers(server):
-    database = create_rollups_database(server, next(names))
-    database.execute(EARLIER_FORM)
-    with Paced(database, database.writer, INSERT) as writer:
-        migrate(database)
-    writer.check(seconds=1)
-    assert database.execute(TRIGGERS) == [("coworking_analytics_change",)]
-    assert database.execute("SELECT proname FROM pg_proc WHERE proname IN ('note_insert', 'triggers')") == []
-    check_exact(database)
-    assert "up to date" in database.migrate().stdout
-
-
 # A standby
 
 
@@ -368,7 +413,8 @@ def test_a_standby_answers_the_same_and_takes_no_harm_from_folding():
                 except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected):
                     pass  # conflicts with recovery: what it read was truncated or vacuumed on the primary
                 try:
-                    assert reader.execute("SELECT coworking_analytics_keeper.fold(10, 0)") == [(0,)]
+                    reader.execute("SELECT * FROM coworking_analytics_keeper.maintain()")
+                    raise AssertionError("a standby keeps rollups")
                 except psycopg2.errors.ReadOnlySqlTransaction:
                     pass
         assert exact > 5
