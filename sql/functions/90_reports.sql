@@ -66,3 +66,27 @@ $body$;
 
 COMMENT ON FUNCTION coworking_analytics.user_visits_after(bigint) IS 'Tokens per user, used or not, of users with a higher id';
 
+-- The first day of the day, week or month that holds a date. No date is before 4714-11-24 BC, a Monday
+-- whose month began earlier: to ask for that beginning is an error.
+CREATE OR REPLACE FUNCTION coworking_analytics.period_start(day date, every text)
+RETURNS date
+LANGUAGE sql IMMUTABLE
+AS $body$
+  SELECT CASE
+           WHEN every = 'day' THEN day
+           WHEN day > '-infinity' AND day < '4714-12-01 BC' THEN date '4714-11-24 BC'
+           ELSE date_trunc(every, day::timestamp)::date
+         END
+$body$;
+
+COMMENT ON FUNCTION coworking_analytics.period_start(date, text) IS
+  'The first day of the day, week or month that holds a date';
+
+-- A number of days before a date, or the first date there is.
+CREATE OR REPLACE FUNCTION coworking_analytics.days_before(day date, days integer)
+RETURNS date
+LANGUAGE sql IMMUTABLE
+AS $body$ SELECT day - least(days, day - date '4714-11-24 BC') $body$;
+
+COMMENT ON FUNCTION coworking_analytics.days_before(date, integer) IS
+  'A number of days before a finite date, or the first date there is';

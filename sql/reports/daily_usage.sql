@@ -1,5 +1,5 @@
 -- Used tokens per date of creation. $1, $2: first and last date, or NULL; $3: day, week or month.
-SELECT CASE $3 WHEN 'day' THEN d.date ELSE date_trunc($3, d.date::timestamp)::date END AS date,
+SELECT coworking_analytics.period_start(d.date, $3) AS date,
        sum(d.used::integer) AS visits
   FROM coworking_analytics.days() AS d
  WHERE d.used > 0

@@ -1,5 +1,5 @@
 -- Users per date of joining. $1, $2: first and last date, or NULL; $3: day, week or month.
-SELECT CASE $3 WHEN 'day' THEN d.date ELSE date_trunc($3, d.date::timestamp)::date END AS date,
+SELECT coworking_analytics.period_start(d.date, $3) AS date,
        sum(d.joined::integer) AS joined,
        sum(d.active::integer) AS active
   FROM (SELECT m.joined_at::date AS date, count(*) AS joined, count(*) FILTER (WHERE m.is_active) AS active

@@ -4,16 +4,12 @@ SELECT p.first_date AS "from",
        p.last_date AS "to",
        t.visits, t.requested, t.previous_visits, t.previous_requested, u.new_users, u.previous_new_users
   FROM (SELECT coalesce($2::date, l.last_date) AS last_date,
-               coalesce($1::date, coalesce($2::date, l.last_date) - 29) AS first_date
+               coalesce($1::date, coworking_analytics.days_before(coalesce($2::date, l.last_date), 29)) AS first_date
           FROM (SELECT max(d.date) FILTER (WHERE isfinite(d.date)) AS last_date
                   FROM coworking_analytics.days() AS d
                 HAVING count(*) > 0) AS l
          WHERE coalesce($2::date, l.last_date) IS NOT NULL) AS p
- CROSS JOIN LATERAL (SELECT CASE -- no date is before this one: to subtract beyond it is an error
-                              WHEN p.last_date - p.first_date < p.first_date - date '4714-11-24 BC'
-                              THEN p.first_date - (p.last_date - p.first_date + 1)
-                              ELSE date '4714-11-24 BC'
-                            END AS first_date) AS previous
+ CROSS JOIN LATERAL (SELECT coworking_analytics.days_before(p.first_date, p.last_date - p.first_date + 1) AS first_date) AS previous
  CROSS JOIN LATERAL (SELECT coalesce(sum(d.used::integer) FILTER (WHERE d.date >= p.first_date), 0) AS visits,
                             coalesce(sum(d.requested::integer) FILTER (WHERE d.date >= p.first_date), 0) AS requested,
                             coalesce(sum(d.used::integer) FILTER (WHERE d.date < p.first_date), 0) AS previous_visits,

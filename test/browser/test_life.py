@@ -1,6 +1,12 @@
 """The page over time: new data, no data, a database that goes and comes back, much data."""
 
+import contextlib
+import datetime
+import email.utils
+import http.server
+import threading
 import time
+import types
 
 import pytest
 from reader import PANELS, numbers, records
@@ -146,6 +152,68 @@ def test_a_database_that_comes_later(own_server, run, read):
     assert numbers(reader.text("#summary .visits .value")) == [4]
 
 
+@contextlib.contextmanager
+def behind(service):
+    """A proxy through which a report's data seems as old as it is set to, and the time is another than here."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):  # pylint: disable=invalid-name
+            """Asks the service; what is not about the time stays as it is."""
+            answer = service.get(self.path, **self.headers)
+            headers = {**answer.headers, "Date": email.utils.format_datetime(PROXY_TIME, usegmt=True)}
+            if "/api/" in self.path and proxy.seconds is not None:
+                as_of = PROXY_TIME - datetime.timedelta(seconds=proxy.seconds)
+                headers["Data-As-Of"] = as_of.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+            if answer.status != 304:
+                headers["Content-Length"] = len(answer.body)
+            proxy.statuses.add(answer.status)
+            self.send_response_only(answer.status)
+            for name, value in headers.items():
+                if name not in ("Transfer-Encoding", "Connection"):
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *_):  # pylint: disable=arguments-differ
+            """Says nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    proxy = types.SimpleNamespace(port=server.server_port, seconds=None, statuses=set())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+PROXY_TIME = datetime.datetime(2020, 3, 1, 14, 9, 7, tzinfo=datetime.timezone.utc)
+SENTENCE = "The data is {} old, as of {}."
+
+
+@pytest.mark.parametrize("options", [{}, {"viewport": {"width": 390, "height": 844}}], ids=["wide", "phone"])
+def test_a_standby_that_is_behind(sample, read, options):
+    with behind(sample) as proxy:
+        reader = read(proxy, timezone_id="UTC", **options)
+        reader.page.clock.install(time=PROXY_TIME - datetime.timedelta(minutes=5))  # a clock that is wrong
+        reader.open()
+        figures = reader.text("main")
+        places = "[...document.querySelectorAll('header > :not(#behind), main *')].map(one => one.getBoundingClientRect().y)"
+        before = reader.page.evaluate(places)
+        for seconds, said in [
+                (None, ""), (0, ""), (-3, ""), (59.9, ""), (60, SENTENCE.format("1 minute", "14:08")),
+                (245.5, SENTENCE.format("4 minutes", "14:05")), (7200, SENTENCE.format("2 hours", "12:09")), (1, ""),
+                (86400, SENTENCE.format("1 day", "29 Feb, 14:09"))]:
+            proxy.seconds = seconds
+            pass_time(reader, 32)
+            assert reader.text("#behind") == said
+            assert reader.page.evaluate(places) == before
+            assert reader.text("main") == figures
+        assert reader.axe_findings() == []
+        assert 304 in proxy.statuses  # then the browser keeps the body and takes the new header
+
+
 def test_a_refusal_is_told_with_its_request(sample, read):
     reader = read(sample, "?from=2026-08-31&to=2026-08-01")
     banner = reader.text("#banner")
@@ -225,8 +293,8 @@ def test_a_hundred_thousand_users(server, run, read, capsys):
       SELECT 1 + n * 7919::bigint % 100000, '123456', created_at, created_at + n % 90 * interval '1 minute'
         FROM generate_series(1, 300000) AS n,
              LATERAL (SELECT timestamp '2023-01-01' + n * interval '5 minutes') AS t (created_at);
-      ANALYZE users, tokens;
-      SELECT coworking_analytics.rebuild()""")  # what the logger would have folded long ago
+      ANALYZE users, tokens""")
+    service.database.migrate()  # which folds what the logger would have folded long ago
     started = time.monotonic()
     reader = read(service, "?days=all")
     taken = time.monotonic() - started

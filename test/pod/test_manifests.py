@@ -112,7 +112,7 @@ def test_cloudwatch_reads_what_the_programs_log(path):
 def test_the_alarm_knows_how_rollups_fail():
     pattern = re.findall(r'log_processed\.rollups = "([^"]+)"', (MANIFESTS / "cloudwatch/metrics.yaml").read_text())
     assert pattern == ["set aside", "failed"]
-    assert "'set aside'" in (ROOT / "sql/logger/state.sql").read_text()
+    assert "'set aside'" in (ROOT / "sql/functions/80_upkeep.sql").read_text()
     assert '"failed"' in (ROOT / "fcgi/usage_logger.c").read_text()
 
 

@@ -337,3 +337,61 @@ def test_days_beyond_the_calendar(data_service, data, path):
                 continue
             answer = ask(data_service, path, **parameters, format=form)
             assert (answer.status, answer.body) == (200, law.answer(data, path, **parameters, format=form)), parameters
+
+
+def put_lone_row(database, moment, user=1):
+    """One user who joined at a moment, and asked for a token and used it then; the token's id is the user's."""
+    database.execute("""
+        DELETE FROM tokens;
+        DELETE FROM users;
+        INSERT INTO users (id, first_name, last_name, joined_at) VALUES (%(user)s, 'A', 'B', %(moment)s);
+        INSERT INTO tokens (id, user_id, token, created_at, used_at)
+        VALUES (%(user)s, %(user)s, '1', %(moment)s, %(moment)s)""", {"user": user, "moment": moment})
+
+
+@pytest.mark.parametrize("moment, every, first_day", [
+    ("4714-11-24 BC", "day", "4714-11-24 BC"),
+    ("4714-11-24 BC", "week", "4714-11-24 BC"),
+    ("4714-11-24 BC", "month", "4714-11-24 BC"),
+    ("4714-11-30 23:59:59.999999 BC", "week", "4714-11-24 BC"),
+    ("4714-11-30 23:59:59.999999 BC", "month", "4714-11-24 BC"),
+    ("4714-12-02 BC", "week", "4714-12-01 BC"),
+    ("4714-12-31 BC", "month", "4714-12-01 BC"),
+    ("-infinity", "week", "-infinity"),
+    ("-infinity", "month", "-infinity"),
+    ("infinity", "week", "infinity"),
+    ("infinity", "month", "infinity"),
+    ("294276-12-31 23:59:59.999999", "week", "294276-12-25"),
+    ("294276-12-31 23:59:59.999999", "month", "294276-12-01"),
+])
+@pytest.mark.parametrize("path", [DAILY_USAGE, "/api/reports/new_users"])
+def test_steps_at_the_ends_of_time(data_service, data, path, moment, every, first_day):
+    put_lone_row(data, moment)
+    assert [row["date"] for row in ask(data_service, path, every=every, format="records").json()] == [first_day]
+
+
+@pytest.mark.parametrize("moment, first, last", [
+    ("4714-11-24 BC", "4714-11-24 BC", "4714-11-24 BC"),
+    ("4714-12-22 BC", "4714-11-24 BC", "4714-12-22 BC"),
+    ("4714-12-24 BC", "4714-11-25 BC", "4714-12-24 BC"),
+    ("294276-12-31", "294276-12-02", "294276-12-31"),
+])
+def test_summary_at_the_ends_of_time(data_service, data, moment, first, last):
+    put_lone_row(data, moment)
+    [row] = ask(data_service, "/api/reports/summary").json()
+    assert (row["from"], row["to"], row["visits"], row["previous_visits"], row["new_users"]) == (first, last, 1, 0, 1)
+
+
+ODD_PERIODS = ["", "from=0001-01-01", "to=0001-01-01", "from=9999-12-31", "from=0001-01-01&to=9999-12-31"]
+ODD_PAGES = ["", "after=-999999999999999999", "after=999999999999999999&limit=500", "order=visits&limit=1",
+             "order=visits&after=999999999999999999,-999999999999999999"]
+
+
+@pytest.mark.parametrize("moment", ["-infinity", "4714-11-24 BC", "4714-12-22 BC", "0001-12-31 BC", "9999-12-31",
+                                    "294276-12-31 23:59:59.999999", "infinity"])
+@pytest.mark.parametrize("user", [-2147483648, 0, 2147483647])
+def test_a_lone_row_is_no_error(data_service, data, moment, user):
+    put_lone_row(data, moment, user)
+    for path in law.REPORTS:
+        for query in ODD_PAGES if path == USER_VISITS else ODD_PERIODS:
+            assert data_service.get(f"{path}?{query}").status == 200, (path, query)

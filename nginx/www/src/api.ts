@@ -50,6 +50,13 @@ export interface Answer<Row> {
   readonly rows: Row[];
   readonly text: string; // the rows as they came, which tells whether they changed
   readonly after: string | null; // what asks for the rows that follow
+  readonly lag: Lag | null; // null where the service does not say
+}
+
+/** How far the database behind an answer was behind: the last change it can hold, and how long before the answer. */
+export interface Lag {
+  readonly asOf: Date;
+  readonly seconds: number;
 }
 
 /** Why there is no answer. */
@@ -87,7 +94,15 @@ export async function ask<Name extends Report>(query: Query<Name>, signal: Abort
   const body = parse(text);
   if (!response.ok || !Array.isArray(body)) throw problem(response, body);
   const link = /<([^>]*)>;\s*rel="?next"?/.exec(response.headers.get('Link') ?? '')?.[1];
-  return { rows: body, text, after: link ? new URL(link, location.href).searchParams.get('after') : null };
+  const after = link ? new URL(link, location.href).searchParams.get('after') : null;
+  return { rows: body, text, after, lag: lag(response.headers) };
+}
+
+/** By the service's own clock: the reader's may be wrong. */
+function lag(headers: Headers): Lag | null {
+  const asOf = new Date(headers.get('Data-As-Of') ?? Number.NaN);
+  const seconds = (Date.parse(headers.get('Date') ?? '') - asOf.getTime()) / 1000;
+  return Number.isNaN(seconds) ? null : { asOf, seconds };
 }
 
 function parse(text: string): unknown {

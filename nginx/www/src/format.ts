@@ -24,8 +24,12 @@ const hours = utc({ hour: 'numeric' });
 const clockHours = utc({ timeStyle: 'short' });
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit', second: '2-digit' });
 const dateAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const minutes = { hour: 'numeric', minute: '2-digit' } as const;
+const clockMinutes = new Intl.DateTimeFormat(undefined, minutes);
+const dateAndMinutes = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', ...minutes });
 
 const moment = (day: Day) => number(day) * 86_400_000;
+const isToday = (moment: Date) => moment.toDateString() === new Date().toDateString();
 
 export const count = (value: number) => integer.format(value);
 export const compact = (value: number) => (value < 10_000 ? integer : short).format(value);
@@ -42,8 +46,17 @@ export const year = (day: Day) => years.format(moment(day));
 export const range = (span: Span) => dates.formatRange(moment(span.from), moment(span.to));
 
 /** A time of today, or with its date. */
-export const time = (moment: Date) =>
-  (moment.toDateString() === new Date().toDateString() ? clock : dateAndClock).format(moment);
+export const time = (moment: Date) => (isToday(moment) ? clock : dateAndClock).format(moment);
+/** The same without seconds and year. */
+export const minute = (moment: Date) => (isToday(moment) ? clockMinutes : dateAndMinutes).format(moment);
+
+/** A minute or more, in the largest unit that it fills. */
+export function duration(seconds: number): string {
+  const units = [['day', 86_400], ['hour', 3600], ['minute', 60]] as const;
+  const [unit, length] = units.find((one) => seconds >= one[1]) ?? units[2];
+  const many = Math.floor(seconds / length);
+  return `${count(many)} ${unit}${many === 1 ? '' : 's'}`;
+}
 
 /** A weekday by its number: 1 is Monday. 1 January 2024 was one. */
 export const weekday = (isoNumber: number, style: 'short' | 'long') =>

@@ -1,5 +1,5 @@
 // The page: shows the view that the address bar holds, and keeps it up to date while someone looks.
-import { type Answer, ask, Problem, Query, type Report } from './api';
+import { type Answer, ask as askService, type Lag, Problem, Query, type Report, type Rows } from './api';
 import { Controls } from './controls';
 import type { Day, Span } from './dates';
 import { find, make } from './element';
@@ -15,6 +15,7 @@ import { type Period, read, resolve, type View, write } from './view';
 
 const PAUSE = 30_000; // between two looks at the data
 const LONGEST_PAUSE = 300_000; // while there is no answer
+const LONGEST_LAG = 60; // seconds that the database may be behind before the page says so
 
 const TITLE = document.title;
 
@@ -24,6 +25,8 @@ let timer = 0;
 let failures = 0;
 let lastLook = 0; // when the last one ended
 let updated: Date | null = null; // when the last one that succeeded ended
+let lag: Lag | null = null; // the longest among its answers
+let longestLag: Lag | null = null; // the longest so far among the answers of the one that is running
 
 const users = new Users((after) => write({ ...view, after }));
 const panels: Panel[] = [new Summary(), new Usage(goToSpan), new Hours(), users, new Redemption(), new Newcomers()];
@@ -50,6 +53,7 @@ async function look(): Promise<void> {
   clearTimeout(timer);
   controls.show(view, null);
   document.body.classList.add('is-reading');
+  longestLag = null;
   let problem: Problem | null;
   try {
     problem = await readAll(signal);
@@ -63,7 +67,7 @@ async function look(): Promise<void> {
   for (const { frame } of panels) frame.isBusy = false;
   failures = problem ? failures + 1 : 0;
   lastLook = Date.now();
-  if (!problem) updated = new Date();
+  if (!problem) [updated, lag] = [new Date(), longestLag];
   report(problem);
   plan();
 }
@@ -104,6 +108,14 @@ async function findOldest(newest: Day, signal: AbortSignal): Promise<Day> {
   return [newest, tokens.rows[0]?.date ?? newest, joined.rows[0]?.date ?? newest].reduce((a, b) => (a < b ? a : b));
 }
 
+/** Asks, and notes how far behind the answer is. */
+async function ask<Name extends Report>(query: Query<Name>, signal: AbortSignal): Promise<Answer<Rows[Name]>> {
+  const answer = await askService(query, signal);
+  signal.throwIfAborted();
+  if (answer.lag && answer.lag.seconds > (longestLag?.seconds ?? 0)) longestLag = answer.lag;
+  return answer;
+}
+
 async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Promise<Problem | null> {
   const seen: string[] = [JSON.stringify(period)];
   const get: Get = async <Name extends Report>(query: Query<Name>) => {
@@ -131,12 +143,25 @@ async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Pro
 /** Says when the data is from, or why it is no newer. */
 function report(problem: Problem | null): void {
   find('#updated').textContent = updated ? format.time(updated) : '–';
+  reportLag();
   banner.hidden = !problem;
   document.body.classList.toggle('has-problem', problem !== null);
   if (!problem) return;
   const kept = updated ? ` You see the data of ${format.time(updated)}.` : ' There is nothing to show yet.';
   const headline = make('b', {}, updated ? 'Not up to date. ' : 'No data. ');
   find('p', banner).replaceChildren(headline, ...explain(problem), kept);
+}
+
+/** A new sentence is read out, a change of its figures is not. */
+function reportLag(): void {
+  const line = find('#behind');
+  if (!lag || lag.seconds < LONGEST_LAG) {
+    line.replaceChildren();
+    return;
+  }
+  if (!line.firstElementChild) line.append(make('span'));
+  find('span', line).textContent =
+    `The data is ${format.duration(lag.seconds)} old, as of ${format.minute(lag.asOf)}.`;
 }
 
 /** The next look: only while the page is seen, and ever later while there is no answer. */
