@@ -18,6 +18,7 @@ static const struct status_row rows[] = {
     [STATUS_METHOD_NOT_ALLOWED] = {405, "Method Not Allowed"},
     [STATUS_INTERNAL_ERROR] = {500, "Internal Server Error"},
     [STATUS_UNAVAILABLE] = {503, "Service Unavailable"},
+    [STATUS_LAGGING] = {503, "Service Unavailable"},
     [STATUS_TIMEOUT] = {504, "Gateway Timeout"},
     [STATUS_CLIENT_GONE] = {499, "Client Closed Request"},
 };
@@ -58,7 +59,7 @@ const char *status_title(enum status status) {
 }
 
 bool status_is_temporary(enum status status) {
-    return status == STATUS_UNAVAILABLE || status == STATUS_TIMEOUT;
+    return status == STATUS_UNAVAILABLE || status == STATUS_LAGGING || status == STATUS_TIMEOUT;
 }
 
 static const struct sqlstate_row *find_sqlstate(const char *sqlstate) {

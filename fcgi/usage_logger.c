@@ -117,7 +117,8 @@ static enum status ask(struct db *db, const struct db_query *query, int64_t dead
     return status;
 }
 
-/* A part at a time, so that no transaction is long, and each step of coworking_analytics.fold() by itself. */
+/* A part at a time, so that no transaction is long, and each step of coworking_analytics.fold() by
+ * itself. */
 static enum status fold(struct db *db, int64_t *folded) {
     char count[STATE_SIZE], none[STATE_SIZE];
     int64_t deadline = deadline_in(FOLD_LIMIT_MS);
