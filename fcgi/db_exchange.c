@@ -140,36 +140,33 @@ enum status db_await_step(struct db *db, int64_t deadline) {
     return outcome;
 }
 
-/* An error between BEGIN and COMMIT leaves the transaction open, and the pooler's server taken;
- * this COMMIT rolls it back. */
-static enum status leave_transaction(struct db *db, int64_t deadline) {
-    if (PQtransactionStatus(db->session.connection) != PQTRANS_INERROR)
-        return STATUS_OK;
-    if (!db_add(db, COMMIT, NULL) || !db_send(db))
-        return db_fail_broken(db);
-    return db_await_all(db, deadline);
-}
-
 static enum status await_sync(struct db *db, int64_t deadline) {
     PGresult *result;
     enum status status = db_await_result(db, deadline, &result);
     bool is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
     PQclear(result);
     db->step = db->step_count = 0;
-    if (status != STATUS_OK)
-        return status;
-    return is_sync ? leave_transaction(db, deadline) : db_fail_broken(db);
+    return status == STATUS_OK && !is_sync ? db_fail_broken(db) : status;
 }
 
-enum status db_await_all(struct db *db, int64_t deadline) {
+static enum status await_pipeline(struct db *db, int64_t deadline) {
     enum status outcome = STATUS_OK;
     while (db->session.connection && db->step < db->step_count) {
         enum status status = db_await_step(db, deadline);
         if (outcome == STATUS_OK)
             outcome = status;
     }
-    if (!db->session.connection)
+    enum status status = db->session.connection ? await_sync(db, deadline) : outcome;
+    return outcome != STATUS_OK ? outcome : status;
+}
+
+/* An error between BEGIN and COMMIT leaves the transaction open, and the pooler's server taken;
+ * this COMMIT rolls it back. */
+enum status db_await_all(struct db *db, int64_t deadline) {
+    enum status outcome = await_pipeline(db, deadline);
+    if (!db->session.connection || PQtransactionStatus(db->session.connection) != PQTRANS_INERROR)
         return outcome;
-    enum status status = await_sync(db, deadline);
+    enum status status =
+        db_add(db, COMMIT, NULL) && db_send(db) ? await_pipeline(db, deadline) : db_fail_broken(db);
     return outcome != STATUS_OK ? outcome : status;
 }

@@ -11,6 +11,7 @@ enum {
     SEND_STALL_MS = 30000,  /* how long a client may take nothing while rows are under way */
     CHECK_CLIENT_MS = 500,  /* the server gives up a query this long after its worker left */
     DURATION_SIZE = 24,
+    ROOM = sizeof " -c ", /* of the longest that is added at a time */
 };
 
 /* How long a query waits for a lock before it lets go of those it has and begins anew. A wait that
@@ -95,7 +96,7 @@ void settings_leave_out(char *list, const char *name) {
 /* Blanks and backslashes are escaped (libpq, "options"). */
 bool settings_options(const char *list, const char *given, char *options, size_t size) {
     size_t length = (size_t)snprintf(options, size, "%s%s-c ", given, *given ? " " : "");
-    for (const char *next = list; *next && length + sizeof "\n-c" < size; next++) {
+    for (const char *next = list; *next && length + ROOM <= size; next++) {
         if (*next == '\n') {
             length += (size_t)snprintf(options + length, size - length, " -c ");
             continue;
@@ -105,5 +106,5 @@ bool settings_options(const char *list, const char *given, char *options, size_t
         options[length++] = *next;
         options[length] = '\0';
     }
-    return length + sizeof "\n-c" < size;
+    return length + ROOM <= size;
 }

@@ -45,6 +45,7 @@ static const struct sqlstate_row sqlstates[] = {
     {"3D000", STATUS_UNAVAILABLE, false, "the database named by DB_NAME does not exist"},
     {"40", STATUS_UNAVAILABLE, false, NULL}, /* on a standby: what we read was vacuumed away */
     {"53", STATUS_UNAVAILABLE, false, NULL},
+    {"58", STATUS_UNAVAILABLE, false, "a file of the database is missing or cannot be read"},
     {"42501", STATUS_UNAVAILABLE, false, NULL},
     {"3F", STATUS_UNAVAILABLE, false, NULL},
     {"42", STATUS_UNAVAILABLE, false, NULL},
