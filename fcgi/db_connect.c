@@ -13,7 +13,7 @@
 
 enum {
     SHARE_MS_MIN = 100,
-    RENEW_MS = 300, /* of a request's time, for the look at servers that are preferred */
+    RENEW_MS = 500, /* of a request's time, for the look at servers that are preferred */
     TCP_UNANSWERED_MS_MIN = 500,
     TCP_UNANSWERED_MS_MAX = 5000,
     NUMBER_SIZE = 24, /* of any long, in text */
@@ -245,8 +245,9 @@ static void take_back(struct db *db, const struct spare *spare) {
     db->state = spare->state;
 }
 
-static int64_t share_of(const struct db *db, const struct spare *spare, int64_t deadline) {
-    size_t others = hosts_still_to_try(&db->hosts) + (spare->session.connection ? 1 : 0);
+/* With a connection in hand it is half of the time: the others are just looked at. */
+static int64_t share_of(const struct db *db, bool has_other, int64_t deadline) {
+    size_t others = has_other ? 1 : hosts_still_to_try(&db->hosts);
     int share = deadline_left(deadline) / (int)(others + 1);
     return deadline_in(share > SHARE_MS_MIN ? share : SHARE_MS_MIN);
 }
@@ -283,7 +284,7 @@ static enum status walk(struct db *db, int64_t deadline, const struct spare *in_
             break;
         if (is_in_use)
             continue;
-        status = try(db, &candidate, share_of(db, spare, deadline));
+        status = try(db, &candidate, share_of(db, in_use || spare->session.connection, deadline));
         if (status == STATUS_OK)
             status = consider(db, spare);
         if (status == STATUS_OK)
