@@ -142,6 +142,8 @@ static const struct variable variables[] = {
      "a number of report workers from 1 to 256"},
     {"STATEMENT_TIMEOUT_MS", NULL, none, "5000", NUMBER(statement_timeout_ms, 100, 60000),
      "a number of milliseconds from 100 to 60000"},
+    {"MAX_REPLICA_LAG_MS", NULL, none, "10000", NUMBER(max_replica_lag_ms, 0, 86400000),
+     "a number of milliseconds from 0, for no bound, to 86400000"},
     {"LOG_LEVEL", NULL, none, "info", LEVEL(log_level), "debug, info, warning or error"},
 };
 

@@ -21,8 +21,9 @@ struct config {
     long app_port;
     long workers;
     long statement_timeout_ms;
-    long log_level; /* an enum log_level */
-    long rollups;   /* 1 where a migration puts triggers on tokens, else 0 */
+    long log_level;          /* an enum log_level */
+    long max_replica_lag_ms; /* 0: no bound */
+    long rollups;            /* 1 where a migration puts triggers on tokens, else 0 */
     char password_from_file[1022 + 1];
 };
 

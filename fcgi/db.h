@@ -29,7 +29,8 @@ struct db_query {
     size_t parameter_count;
 };
 
-/* A handle without a connection yet; the configuration must outlive it. NULL when out of memory. */
+/* A handle without a connection yet; the configuration must outlive it. One that writes looks for a
+ * primary, and takes a standby where there is none. NULL when out of memory. */
 struct db *db_open(const struct config *config, enum db_access access);
 void db_close(struct db *db);
 
@@ -58,15 +59,27 @@ __attribute__((warn_unused_result)) enum status db_next_row(struct db *db, int64
 /* Ends the query; one that was not read to its end costs the connection. */
 void db_end(struct db *db);
 
-/* A text that changes whenever anything that a query started afterwards could see has changed:
- * database, crash recovery and snapshot. Empty when dozens of transactions are under way, whose
- * list it would have to hold. */
-__attribute__((warn_unused_result)) enum status
-db_read_validator(struct db *db, int64_t deadline, char validator[DB_VALIDATOR_SIZE]);
+/* What a server said of the data it holds. */
+struct db_state {
+    /* Changes whenever anything that a query started afterwards could see has changed: server,
+     * crash recovery and snapshot. Empty when dozens of transactions are under way, whose list it
+     * would have to hold. */
+    char validator[DB_VALIDATOR_SIZE];
+    int64_t as_of_ms; /* since 1970: it holds all changes up to then */
+    bool is_standby;
+};
 
-/* Whether a validator was read from the server that is asked now: a connection that was made anew
- * since may have reached another. */
-bool db_validator_holds(const struct db *db, const char *validator);
+/* Asks for the state. Here a server that says nothing, or a standby that is too far behind, gives
+ * way to the next one, and a connection that has lasted for a while to one by preference. */
+__attribute__((warn_unused_result)) enum status db_read_state(struct db *db, int64_t deadline);
+
+/* The state read last; once a query has been started, one that was read before it from the server
+ * that answers it. */
+const struct db_state *db_state(const struct db *db);
+
+/* Whether the last failure was a conflict with another transaction or with what a standby replays:
+ * the query may go well when it is started once more. */
+bool db_met_conflict(const struct db *db);
 
 /* Why the last call failed, fit for a log: no SQL, host or password in it. */
 const char *db_reason(const struct db *db);

@@ -36,6 +36,9 @@ static const struct field {
      "The request for the rows that follow, where there are any"},
     {"Content-Disposition", "{\"type\":\"string\",\"pattern\":\"^attachment; filename=\\\"\"}",
      "A name for the file, with CSV"},
+    {"Data-As-Of", "{\"type\":\"string\",\"format\":\"date-time\"}",
+     "When the last change was that the report can hold: the time of asking, unless a standby that "
+     "is behind its primary answers"},
     {"Retry-After", "{\"type\":\"integer\"}", "Seconds to wait before the next attempt"},
 };
 
@@ -282,9 +285,10 @@ static struct json_object *make_operation(const char *name, const char *descript
 }
 
 static struct json_object *make_report_path(const struct report *report) {
-    static const char *const plain[] = {"X-Request-Id", "ETag", "Content-Disposition", NULL};
-    static const char *const paged[] = {"X-Request-Id", "ETag", "Content-Disposition", "Link",
+    static const char *const plain[] = {"X-Request-Id", "ETag", "Data-As-Of", "Content-Disposition",
                                         NULL};
+    static const char *const paged[] = {"X-Request-Id",        "ETag", "Data-As-Of",
+                                        "Content-Disposition", "Link", NULL};
     struct json_object *content = json_create();
     json_add_object(content, "application/json", make_json_content(report));
     json_add_object(content, "text/csv", make_csv_content(report));
@@ -355,7 +359,7 @@ static struct json_object *make_error(const struct error *error) {
 }
 
 static struct json_object *make_common_responses(void) {
-    static const char *const unchanged[] = {"X-Request-Id", "ETag", NULL};
+    static const char *const unchanged[] = {"X-Request-Id", "ETag", "Data-As-Of", NULL};
     struct json_object *responses = json_create();
     json_add_object(responses, "304",
                     make_response("Nothing has changed since If-None-Match", unchanged, NULL));
@@ -438,7 +442,7 @@ static void send_document(struct request *request, struct json_object *document)
     http_make_tag(tag, &text, 1);
     const struct entity entity = {.content_type = "application/json", .tag = tag};
     if (http_tag_matches(request, tag))
-        http_send_not_modified(request, tag);
+        http_send_not_modified(request, tag, NULL);
     else
         http_send_body(request, &entity, text, length);
 }

@@ -351,6 +351,8 @@ static void add_entity(struct iovec *header, const struct entity *entity) {
         add_field(header, "ETag: \"", entity->tag, "\"");
         add_field(header, "Vary: ", "Accept, Accept-Encoding", ""); /* nginx compresses */
     }
+    if (is_given(entity->as_of))
+        add_field(header, "Data-As-Of: ", entity->as_of, "");
     /* Every answer is checked with the database before it is used again. */
     add_field(header, "Cache-Control: ", is_given(entity->tag) ? "no-cache" : "no-store", "");
 }
@@ -477,6 +479,10 @@ const char *http_body(size_t *length) {
     return connection.stage == STAGE_BUFFERED ? connection.buffer : NULL;
 }
 
+bool http_has_left(void) {
+    return connection.stage >= STAGE_STREAMING && connection.stage != STAGE_COUNTING;
+}
+
 void http_send_body(struct request *request, const struct entity *entity, const char *body,
                     size_t length) {
     request->status = STATUS_OK;
@@ -489,8 +495,8 @@ void http_send_options(struct request *request) {
     send_whole(request, &none, "", 0);
 }
 
-void http_send_not_modified(struct request *request, const char *tag) {
-    const struct entity unchanged = {.tag = tag};
+void http_send_not_modified(struct request *request, const char *tag, const char *as_of) {
+    const struct entity unchanged = {.tag = tag, .as_of = as_of};
     request->status = STATUS_NOT_MODIFIED;
     send_whole(request, &unchanged, "", 0);
 }
@@ -503,7 +509,7 @@ void http_send_text(struct request *request, enum status status, const char *tex
 
 void http_send_problem(struct request *request, enum status status, const char *detail) {
     request->status = status;
-    if (connection.stage >= STAGE_STREAMING && connection.stage != STAGE_COUNTING) {
+    if (http_has_left()) {
         connection.stage = STAGE_CUT;
         return;
     }

@@ -52,6 +52,7 @@ struct entity {
     const char *tag;       /* the ETag's text without quotes */
     const char *file_name; /* to save it under */
     const char *next;      /* where the list goes on */
+    const char *as_of;     /* when the last change was that it can hold (RFC 3339) */
 };
 
 /* An answer with a body begins here. The entity is looked at when the header leaves: at the end,
@@ -73,9 +74,12 @@ const char *http_body(size_t *length);
 void http_send_body(struct request *request, const struct entity *entity, const char *body,
                     size_t length);
 
-/* Answers without a body of their own: 204 with Allow, 304 with the tag. */
+/* Whether part of the answer has left already: it cannot be another one any more. */
+bool http_has_left(void);
+
+/* Answers without a body of their own: 204 with Allow, 304 with the tag; as_of may be NULL. */
 void http_send_options(struct request *request);
-void http_send_not_modified(struct request *request, const char *tag);
+void http_send_not_modified(struct request *request, const char *tag, const char *as_of);
 
 /* A short text/plain body. */
 void http_send_text(struct request *request, enum status status, const char *text);

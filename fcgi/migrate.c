@@ -8,6 +8,7 @@
 #include "db.h"
 #include "deadline.h"
 #include "log.h"
+#include "settings.h"
 #include "sql.h"
 #include "upkeep.h"
 
@@ -21,11 +22,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    ARGUMENT_SIZE = 2048,
-    STATEMENT_LIMIT_MS = 86400000,
-    SAY_EVERY_MS = 5000,
+enum { VARIABLE_SIZE = SETTINGS_SIZE + 64 };
+
+/* A psql variable, as -v takes it. */
+struct variable {
+    char text[VARIABLE_SIZE];
 };
+
+static struct variable make_variable(const char *name, const char *value) {
+    struct variable variable;
+    (void)snprintf(variable.text, sizeof variable.text, "%s=%s", name, value);
+    return variable;
+}
+
+/* The configuration that the logger runs with. */
+static struct config logger_config(const struct config *config) {
+    struct config logger = *config;
+    if (logger.logger_user)
+        logger.database_user = logger.logger_user;
+    if (logger.logger_password)
+        logger.database_password = logger.logger_password;
+    logger.statement_timeout_ms = UPKEEP_STATEMENT_MS;
+    return logger;
+}
 
 static void set(const char *name, const char *value) {
     if (value)
@@ -51,18 +70,23 @@ static bool offer_script(void) {
            lseek(file, 0, SEEK_SET) == 0 && dup2(file, STDIN_FILENO) == STDIN_FILENO;
 }
 
-/* Does not return. */
+/* Does not return. A role that workers and logger share is set to what the workers need. */
 static void exec_psql(const struct config *config) {
-    static char worker[ARGUMENT_SIZE], logger[ARGUMENT_SIZE];
+    char settings[SETTINGS_SIZE];
+    const struct config logger = logger_config(config);
+    settings_list(config, DB_READ_ONLY, settings);
+    const struct variable worker = make_variable("worker", config->database_user);
+    const struct variable worker_settings = make_variable("worker_settings", settings);
+    settings_list(&logger, DB_READ_WRITE, settings);
+    const struct variable logger_name = make_variable("logger", logger.database_user);
+    const struct variable logger_settings =
+        make_variable("logger_settings", config->logger_user ? settings : "");
     const char *rollups = config->rollups ? "rollups=on" : "rollups=off";
-    (void)snprintf(worker, sizeof worker, "worker=%s", config->database_user);
-    (void)snprintf(logger, sizeof logger, "logger=%s",
-                   config->logger_user ? config->logger_user : config->database_user);
     set_environment(config);
     if (offer_script())
-        (void)execlp("psql", "psql", "-X", "--no-password", "-v", worker, "-v", logger, "-v",
-                     "worker_settings=", "-v", "logger_settings=", "-v", rollups, "-f", "-",
-                     (char *)NULL);
+        (void)execlp("psql", "psql", "-X", "--no-password", "-v", worker.text, "-v",
+                     worker_settings.text, "-v", logger_name.text, "-v", logger_settings.text, "-v",
+                     rollups, "-f", "-", (char *)NULL);
     log_text(LOG_ERROR, "psql", strerror(errno));
     _exit(EXIT_FAILURE);
 }
@@ -87,23 +111,18 @@ static void say(const char *text) {
 }
 
 /* Does what the logger would do at its next run, as the logger's role. */
-static void make_rollups(const struct config *original) {
+static void make_rollups(const struct config *config) {
     struct upkeep upkeep;
-    struct config config = *original;
-    config.statement_timeout_ms = STATEMENT_LIMIT_MS;
-    if (config.logger_user)
-        config.database_user = config.logger_user;
-    if (config.logger_password)
-        config.database_password = config.logger_password;
+    const struct config logger = logger_config(config);
     log_open(STDERR_FILENO, LOG_SILENT);
-    struct db *db = db_open(&config, DB_READ_WRITE);
+    struct db *db = db_open(&logger, DB_READ_WRITE);
     if (!db)
         return;
     upkeep_open(db);
-    const int64_t never = deadline_in(STATEMENT_LIMIT_MS);
+    const int64_t never = deadline_in(UPKEEP_STATEMENT_MS);
     enum status status = upkeep_do_short(db, never, &upkeep);
     while (status == STATUS_OK && strcmp(upkeep.rollups, "rebuilding") == 0)
-        status = upkeep_do_long(db, deadline_in(SAY_EVERY_MS), &upkeep);
+        status = upkeep_do_long(db, never, &upkeep);
     if (status == STATUS_OK && strcmp(upkeep.rollups, "set aside") == 0)
         say("public.tokens does not have the columns that rollups need: reports read it as it is");
     else if (status != STATUS_OK)

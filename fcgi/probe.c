@@ -31,7 +31,9 @@ static enum status ask_database(struct db *db, const char **reason) {
     bool ready = false;
     const struct row *row = NULL;
     int64_t deadline = deadline_in(PROBE_LIMIT_MS);
-    enum status status = db_start(db, &readiness_query, NULL, deadline);
+    enum status status = db_read_state(db, deadline);
+    if (status == STATUS_OK)
+        status = db_start(db, &readiness_query, NULL, deadline);
     while (status == STATUS_OK && (status = db_next_row(db, deadline, &row)) == STATUS_OK && row)
         ready = true;
     *reason = status == STATUS_OK ? "public.users or public.tokens is missing" : db_reason(db);

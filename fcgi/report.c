@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { NAME_SIZE = 64, PLACE_SIZE = REPORT_KEY_MAX * (PARAMS_DIGITS_MAX + 4) };
+enum { NAME_SIZE = 64, PLACE_SIZE = REPORT_KEY_MAX * (PARAMS_DIGITS_MAX + 4), AS_OF_SIZE = 40 };
 
 void report_open(struct db *db) {
     for (const struct report *report = reports; report->name; report++) {
@@ -46,6 +47,7 @@ struct answer {
     char name[NAME_SIZE]; /* with the format's: what a file of it is called */
     char validator[DB_VALIDATOR_SIZE];
     char tag[HTTP_TAG_SIZE];
+    char as_of[AS_OF_SIZE];
     char place[PLACE_SIZE]; /* of a page's last row */
     char next[HTTP_NEXT_SIZE];
 };
@@ -118,21 +120,41 @@ static enum status read_request(struct answer *answer) {
         (struct entity){.content_type = format_types[answer->format],
                         .tag = answer->tag,
                         .file_name = answer->format == FORMAT_CSV ? answer->name : NULL,
-                        .next = answer->next};
+                        .next = answer->next,
+                        .as_of = answer->as_of};
     return check_place(answer);
 }
 
 /* The ETag: all that the answer's bytes depend on. Its validator is read before the report is, so
  * that it may stand for newer rows than it says, which no later validator equals, but never for
  * older. */
-static enum status read_tag(struct answer *answer) {
-    enum status status = db_read_validator(answer->db, answer->deadline, answer->validator);
-    if (status != STATUS_OK || !*answer->validator)
-        return status;
+static void note_tag(struct answer *answer) {
+    (void)snprintf(answer->validator, sizeof answer->validator, "%s",
+                   db_state(answer->db)->validator);
     const char *const parts[] = {VERSION, answer->name, answer->order->query.sql,
                                  answer->request->query, answer->validator};
-    http_make_tag(answer->tag, parts, sizeof parts / sizeof parts[0]);
-    return STATUS_OK;
+    *answer->tag = '\0';
+    if (*answer->validator)
+        http_make_tag(answer->tag, parts, sizeof parts / sizeof parts[0]);
+}
+
+/* "2026-11-28T17:09:07.123Z" */
+static void note_time(struct answer *answer) {
+    int64_t milliseconds = db_state(answer->db)->as_of_ms;
+    time_t second = (time_t)(milliseconds / 1000);
+    struct tm utc;
+    size_t length =
+        strftime(answer->as_of, sizeof answer->as_of, "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &utc));
+    (void)snprintf(answer->as_of + length, sizeof answer->as_of - length, ".%03dZ",
+                   (int)(milliseconds % 1000));
+}
+
+/* What the server that answers said of its data: behind a pooler, or after a connection was made
+ * anew, another one than was asked first. */
+static void note_state(struct answer *answer) {
+    if (!*answer->validator || strcmp(answer->validator, db_state(answer->db)->validator) != 0)
+        note_tag(answer);
+    note_time(answer);
 }
 
 static void append(char *text, size_t size, const char *name, const char *value) {
@@ -213,8 +235,7 @@ static enum status send_rows(struct answer *answer, bool *again) {
     struct render render;
     enum status status = start_query(answer);
     if (status == STATUS_OK) {
-        if (!db_validator_holds(answer->db, answer->validator))
-            *answer->tag = '\0'; /* these rows are another server's */
+        note_state(answer);
         *answer->next = '\0';
         http_start_body(answer->request, &answer->entity);
         status = STATUS_CLIENT_GONE;
@@ -236,7 +257,7 @@ static bool send_unchanged(struct answer *answer) {
     if (!*answer->tag)
         return false;
     if (http_tag_matches(answer->request, answer->tag)) {
-        http_send_not_modified(answer->request, answer->tag);
+        http_send_not_modified(answer->request, answer->tag, answer->as_of);
         return true;
     }
     const struct kept_body *kept =
@@ -249,12 +270,21 @@ static bool send_unchanged(struct answer *answer) {
 }
 
 static enum status send_answer(struct answer *answer) {
-    enum status status = read_tag(answer);
-    if (status == STATUS_OK && send_unchanged(answer))
+    enum status status = db_read_state(answer->db, answer->deadline);
+    if (status != STATUS_OK)
+        return status;
+    note_state(answer);
+    if (send_unchanged(answer))
         return STATUS_OK;
-    bool again = true;
-    while (status == STATUS_OK && again)
+    bool again = true, had_conflict = false;
+    while (status == STATUS_OK && again) {
         status = send_rows(answer, &again);
+        if (status != STATUS_OK && !had_conflict && db_met_conflict(answer->db) &&
+            !http_has_left()) {
+            had_conflict = again = true; /* a standby replayed what its snapshot needed */
+            status = STATUS_OK;
+        }
+    }
     return status;
 }
 
@@ -263,6 +293,8 @@ static const char *describe(enum status status) {
     switch (status) {
     case STATUS_UNAVAILABLE:
         return "the database cannot be reached, or what the report reads is not there";
+    case STATUS_LAGGING:
+        return "the standby that was asked is behind by more than MAX_REPLICA_LAG_MS";
     case STATUS_TIMEOUT:
         return "the database did not answer within the limit";
     default:

@@ -18,6 +18,7 @@ static const struct status_row rows[] = {
     [STATUS_METHOD_NOT_ALLOWED] = {405, "Method Not Allowed"},
     [STATUS_INTERNAL_ERROR] = {500, "Internal Server Error"},
     [STATUS_UNAVAILABLE] = {503, "Service Unavailable"},
+    [STATUS_LAGGING] = {503, "Service Unavailable"},
     [STATUS_TIMEOUT] = {504, "Gateway Timeout"},
     [STATUS_CLIENT_GONE] = {499, "Client Closed Request"},
 };
@@ -44,6 +45,7 @@ static const struct sqlstate_row sqlstates[] = {
     {"3D000", STATUS_UNAVAILABLE, false, "the database named by DB_NAME does not exist"},
     {"40", STATUS_UNAVAILABLE, false, NULL}, /* on a standby: what we read was vacuumed away */
     {"53", STATUS_UNAVAILABLE, false, NULL},
+    {"58", STATUS_UNAVAILABLE, false, "a file of the database is missing or cannot be read"},
     {"42501", STATUS_UNAVAILABLE, false, NULL},
     {"3F", STATUS_UNAVAILABLE, false, NULL},
     {"42", STATUS_UNAVAILABLE, false, NULL},
@@ -58,7 +60,7 @@ const char *status_title(enum status status) {
 }
 
 bool status_is_temporary(enum status status) {
-    return status == STATUS_UNAVAILABLE || status == STATUS_TIMEOUT;
+    return status == STATUS_UNAVAILABLE || status == STATUS_LAGGING || status == STATUS_TIMEOUT;
 }
 
 static const struct sqlstate_row *find_sqlstate(const char *sqlstate) {

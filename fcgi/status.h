@@ -13,6 +13,7 @@ enum status {
     STATUS_METHOD_NOT_ALLOWED, /* 405: not GET, HEAD or OPTIONS */
     STATUS_INTERNAL_ERROR,     /* 500: a fault of ours */
     STATUS_UNAVAILABLE,        /* 503: database, tables or rights missing, or no worker in time */
+    STATUS_LAGGING,            /* 503: every standby is too far behind its primary */
     STATUS_TIMEOUT,            /* 504: the database did not answer within the limit */
     STATUS_CLIENT_GONE,        /* 499: nobody takes the answer any more */
 };

@@ -9,10 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SHORT_STEP_LIMIT_MS = 10000,
-    LONG_STEP_LIMIT_MS = 86400000, /* a comparison of a very large table takes hours */
-};
+enum { SHORT_STEP_LIMIT_MS = 10000 };
 
 static const struct db_query is_migrated_query = {"is_migrated", sql_logger_is_migrated, 0};
 static const struct db_query maintain_query = {"maintain", sql_logger_maintain, 1};
@@ -78,6 +75,6 @@ enum status upkeep_do_short(struct db *db, int64_t until, struct upkeep *upkeep)
 enum status upkeep_do_long(struct db *db, int64_t until, struct upkeep *upkeep) {
     enum status status = STATUS_OK;
     while (status == STATUS_OK && strcmp(upkeep->next, "nothing") != 0 && deadline_left(until) > 0)
-        status = do_step(db, "true", deadline_in(LONG_STEP_LIMIT_MS), upkeep);
+        status = do_step(db, "true", deadline_in(UPKEEP_STATEMENT_MS), upkeep);
     return status;
 }

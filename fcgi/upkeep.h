@@ -10,7 +10,10 @@
 struct config;
 struct db;
 
-enum { UPKEEP_TEXT_SIZE = 16 };
+enum {
+    UPKEEP_TEXT_SIZE = 16,
+    UPKEEP_STATEMENT_MS = 86400000, /* limit of one statement: a very large table takes hours */
+};
 
 /* How the rollups are, as maintain() says it. Numbers are -1 where it says nothing. */
 struct upkeep {

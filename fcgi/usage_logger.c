@@ -20,7 +20,6 @@ enum {
     DATABASE_LIMIT_MS = 10000, /* all checks are over well before the next run is due */
     UPKEEP_LIMIT_MS = 5000,    /* what is left after that waits for the next run */
     RUN_LIMIT_MS = 25000,      /* from then on nothing new is begun */
-    STATEMENT_LIMIT_MS = 86400000,
     DAYS_SHOWN = 31,
     DATE_SIZE = 16,
 };
@@ -174,7 +173,7 @@ int main(int argc, char **argv) {
     options_load_config(&config);
     log_open(STDOUT_FILENO, LOG_SILENT); /* one line: this run's own */
     config.statement_timeout_ms =
-        STATEMENT_LIMIT_MS; /* every query here has a deadline of its own */
+        UPKEEP_STATEMENT_MS; /* every query here has a deadline of its own */
     struct db *db = db_open(&config, DB_READ_WRITE);
     if (!db)
         return EXIT_FAILURE;

@@ -4,7 +4,7 @@ FUZZ     := $(BUILD)/fuzz
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # Modules that need neither libfcgi nor libpq; of the archive the linker takes what a test uses.
-UNIT_MODULES  := accept config json json_escape kept params render status
+UNIT_MODULES  := accept config hosts json json_escape kept lag params render settings status
 UNIT_PROGRAMS := $(patsubst test/unit/%.c,$(UNIT)/%,$(wildcard test/unit/test_*.c))
 
 $(UNIT)/%: override CFLAGS := $(SANITIZE)

@@ -258,13 +258,13 @@ def test_a_migration_that_waits_for_upkeep_says_for_whom(server, copy):
 
 # Runs with whoever reads tokens in a plan, as an index expression, and tries to become more than its owner.
 ATTACK = """
-CREATE TABLE {owner}.ran_as (who name, session name);
+CREATE TABLE {owner}.ran_as (who name, program text);
 GRANT ALL ON {owner}.ran_as TO PUBLIC;
 CREATE FUNCTION {owner}.attack() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   statement text;
 BEGIN
-  INSERT INTO {owner}.ran_as VALUES (current_user, session_user);
+  INSERT INTO {owner}.ran_as VALUES (current_user, current_setting('application_name'));
   FOREACH statement IN ARRAY ARRAY[
     'RESET ROLE', 'RESET SESSION AUTHORIZATION', 'ALTER ROLE {owner} SUPERUSER',
     'CREATE OR REPLACE FUNCTION coworking_analytics.uses_rollups() RETURNS boolean LANGUAGE sql AS ''SELECT {owner}.attack()''',
@@ -334,8 +334,8 @@ def test_a_superuser_s_migration_runs_nothing_that_the_database_s_owner_can_repl
     database.user = database.password = database.reader["user"]
     for rollups in ("on", "off", "on", "on"):
         database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD, ROLLUPS=rollups)
-    sessions = {session for session, in database.execute(f"SELECT DISTINCT session FROM {owner}.ran_as")}
-    assert "postgres" not in sessions
+    programs = {program for program, in database.execute(f"SELECT DISTINCT program FROM {owner}.ran_as")}
+    assert "psql" not in programs
     assert database.execute(PLANTED)[2] == (0,)
 
 

@@ -41,6 +41,7 @@ static bool load(const char *settings, struct config *config, char error[ERROR_S
 #define LIMIT          NUMBER(statement_timeout_ms)
 #define LEVEL          NUMBER(log_level)
 #define ROLLUPS        NUMBER(rollups)
+#define LAG            NUMBER(max_replica_lag_ms)
 #define LEFT_TO_LIBPQ  "left to libpq"
 
 struct accepted {
@@ -100,6 +101,10 @@ static const struct accepted accepted[] = {
     {"LOG_LEVEL info", "LOG_LEVEL=info", LEVEL, "1"},
     {"LOG_LEVEL warning", "LOG_LEVEL=warning", LEVEL, "2"},
     {"LOG_LEVEL error", "LOG_LEVEL=error", LEVEL, "3"},
+    {"MAX_REPLICA_LAG_MS by default", "", LAG, "10000"},
+    {"MAX_REPLICA_LAG_MS, empty", "MAX_REPLICA_LAG_MS=", LAG, "10000"},
+    {"MAX_REPLICA_LAG_MS, no bound", "MAX_REPLICA_LAG_MS=0", LAG, "0"},
+    {"MAX_REPLICA_LAG_MS, highest", "MAX_REPLICA_LAG_MS=86400000", LAG, "86400000"},
     {"ROLLUPS by default", "", ROLLUPS, "1"},
     {"ROLLUPS, empty", "ROLLUPS=", ROLLUPS, "1"},
     {"ROLLUPS on", "ROLLUPS=on", ROLLUPS, "1"},
@@ -173,6 +178,9 @@ static const struct refused refused[] = {
     {"LOG_LEVEL cut short", "LOG_LEVEL=debu", "LOG_LEVEL"},
     {"LOG_LEVEL, unknown", "LOG_LEVEL=verbose", "LOG_LEVEL"},
     {"LOG_LEVEL, a number", "LOG_LEVEL=2", "LOG_LEVEL"},
+    {"MAX_REPLICA_LAG_MS above the highest", "MAX_REPLICA_LAG_MS=86400001", "MAX_REPLICA_LAG_MS"},
+    {"MAX_REPLICA_LAG_MS, negative", "MAX_REPLICA_LAG_MS=-1", "MAX_REPLICA_LAG_MS"},
+    {"MAX_REPLICA_LAG_MS with a unit", "MAX_REPLICA_LAG_MS=10s", "MAX_REPLICA_LAG_MS"},
     {"ROLLUPS in capitals", "ROLLUPS=OFF", "ROLLUPS"},
     {"ROLLUPS, a number", "ROLLUPS=1", "ROLLUPS"},
     {"first of several wrong ones", "FCGI_WORKERS=0|DB_PORT=abc|LOG_LEVEL=verbose", "DB_PORT"},

@@ -1,0 +1,130 @@
+/* What the parts of db share. The only header that includes libpq. */
+#ifndef DB_PRIVATE_H
+#define DB_PRIVATE_H
+
+#include "db.h"
+#include "hosts.h"
+#include "lag.h"
+#include "settings.h"
+
+#include <libpq-fe.h>
+
+enum {
+    REASON_SIZE = 256,
+    QUERIES_MAX = 32,
+    STEPS_MAX = 12,
+    OPTIONS_SIZE = 2 * SETTINGS_SIZE,
+};
+
+/* Our own queries, which stand before the others. */
+enum { BEGIN_READING, BEGIN_WRITING, COMMIT, LOOK, VALIDATOR, NAMES, FORGET_NAMES, OWN_QUERIES };
+extern const struct db_query db_own_queries[OWN_QUERIES];
+
+/* Which servers a handle takes. */
+enum preference { ANY, PRIMARY_ONLY, STANDBY_ONLY, PRIMARY_FIRST, STANDBY_FIRST };
+
+/* A connection and what is known of it. */
+struct session {
+    PGconn *connection; /* NULL or established */
+    struct candidate candidate;
+    int64_t renew_at;
+    bool is_pooled;      /* each transaction may have another server process, shared with others */
+    bool sends_settings; /* with each query, for its transaction alone */
+    bool has_names;      /* prepared statements can have some */
+    bool prepared[QUERIES_MAX];
+    char server[LAG_SERVER_SIZE];
+};
+
+/* What was sent: its result comes in turn. */
+struct step {
+    size_t query;
+    bool is_parse;
+};
+
+struct db {
+    const struct config *config;
+    enum db_access access;
+    enum preference preference;
+    const char *target; /* what libpq itself is to look for (target_session_attrs) */
+    char settings[SETTINGS_SIZE];
+    char options[OPTIONS_SIZE]; /* the settings as startup options */
+    struct hosts hosts;
+    const struct db_query *queries[QUERIES_MAX];
+    size_t query_count;
+    struct session session;
+    struct step steps[STEPS_MAX];
+    size_t step, step_count;
+    bool adapted;     /* the session has learnt what to do otherwise: try again */
+    PGresult *result; /* of the row handed out last, or fetched ahead */
+    bool fetched;     /* result has not been handed out yet */
+    bool running;     /* the query's end has not been read */
+    struct row row;
+    struct db_state state;
+    struct lag_sighting sighting;
+    struct lag_memory memory;
+    int64_t believed_until; /* a standby that is behind is not looked at again before */
+    int process;            /* that answered the last look */
+    bool settings_hold;     /* at the last look */
+    bool passes_names;      /* the server knew a statement by the name we gave it */
+    int64_t asked_ms;       /* when the state was asked for, since 1970 */
+    char sqlstate[6];       /* of the last failure; empty when the server said nothing */
+    char reason[REASON_SIZE];
+    char logged[REASON_SIZE]; /* the reason of the last connection failure that was logged */
+};
+
+/* db_exchange.c: statements and results, as pipelines that end with a Sync. */
+
+/* Notes why something failed. */
+enum status db_fail(struct db *db, enum status status, const char *sqlstate, const char *reason);
+enum status db_fail_timeout(struct db *db);
+enum status db_fail_broken(struct db *db);
+enum status db_fail_result(struct db *db, const PGresult *result);
+void db_disconnect(struct db *db);
+
+bool db_wait_for(const PGconn *connection, short events, int64_t deadline);
+
+/* Each adds to what is sent next. False when the connection broke. */
+bool db_add_parse(struct db *db, size_t query);
+bool db_add(struct db *db, size_t query, const char *const *values);
+bool db_add_state(struct db *db);
+
+/* What a query needs around it where a session is shared: settings, and a look at the server. */
+bool db_add_before(struct db *db);
+bool db_add_behind(struct db *db);
+
+/* Sends what was added. False when the connection broke. */
+bool db_send(struct db *db);
+
+/* The next result of the step under way, or NULL at its end. */
+enum status db_await_result(struct db *db, int64_t deadline, PGresult **result);
+
+/* Reads the step under way to its end. */
+enum status db_await_step(struct db *db, int64_t deadline);
+
+/* Reads all steps to their end, and leaves the transaction if they left it open. The first error
+ * counts. */
+enum status db_await_all(struct db *db, int64_t deadline);
+
+/* db_state.c: what a server says of itself. */
+
+/* Takes a row of our own queries in. */
+enum status db_take_row(struct db *db, size_t query, const PGresult *result);
+
+/* Whether a standby is farther behind than it may be. */
+bool db_is_behind(const struct db *db);
+
+/* Asks for the state, and looks again for a while where a standby seems to be behind. */
+enum status db_ask_state(struct db *db, int64_t deadline);
+enum status db_judge_state(struct db *db, int64_t deadline);
+
+/* db_session.c: how a new connection is to be used. */
+enum status db_open_session(struct db *db, int64_t deadline);
+enum status db_prepare_all(struct db *db, int64_t deadline);
+bool db_adapt(struct db *db);
+
+/* db_connect.c: finds a server. */
+void db_read_servers(struct db *db);
+enum status db_find_server(struct db *db, int64_t deadline);
+void db_renew(struct db *db, int64_t deadline);
+
+#endif

@@ -1,0 +1,126 @@
+/* How a new connection is to be used: whose it is, how our settings come to hold, and whether
+ * prepared statements can have names. Nothing that outlasts a transaction is ever set. */
+#include "db_private.h"
+
+#include "json.h"
+#include "log.h"
+#include "sql.h"
+
+#include <string.h>
+
+const struct db_query db_own_queries[OWN_QUERIES] = {
+    [BEGIN_READING] = {"begin_reading", "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", 0},
+    [BEGIN_WRITING] = {"begin_writing", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0},
+    [COMMIT] = {"commit", "COMMIT", 0},
+    [LOOK] = {"look", sql_worker_look, 2},
+    [VALIDATOR] = {"validator", sql_worker_validator, 1},
+    [NAMES] = {"coworking_analytics_names", sql_worker_names, 0},
+    [FORGET_NAMES] = {"forget_names", "DEALLOCATE coworking_analytics_names", 0},
+};
+
+static bool add_look(struct db *db) {
+    const char *const values[] = {db->settings, db->session.sends_settings ? "t" : "f"};
+    return db_add(db, LOOK, values);
+}
+
+static bool add_begin(struct db *db) {
+    bool writes = db->access == DB_READ_WRITE && !db->state.is_standby;
+    return db_add(db, writes ? BEGIN_WRITING : BEGIN_READING, NULL);
+}
+
+/* Without BEGIN it is the pipeline that is one transaction, and goes to one server. */
+bool db_add_before(struct db *db) {
+    const struct session *session = &db->session;
+    if (!session->is_pooled && !session->sends_settings)
+        return true;
+    return (!session->sends_settings || add_begin(db)) && add_look(db) && db_add_state(db);
+}
+
+bool db_add_behind(struct db *db) {
+    return !db->session.sends_settings || db_add(db, COMMIT, NULL);
+}
+
+static enum status look(struct db *db, int64_t deadline) {
+    if (!add_look(db) || !db_add_state(db) || !db_send(db))
+        return db_fail_broken(db);
+    enum status status = db_await_all(db, deadline);
+    if (status != STATUS_OK)
+        return status;
+    /* A pooler makes up the process that it tells when the connection starts. */
+    db->session.is_pooled = db->process != PQbackendPID(db->session.connection);
+    db->session.sends_settings = !db->settings_hold;
+    return STATUS_OK;
+}
+
+/* Prepares a statement and has it look for its own name, in a transaction that keeps the server. */
+static enum status probe_names(struct db *db, int64_t deadline) {
+    if (!db_add(db, BEGIN_READING, NULL) || !db_add(db, NAMES, NULL) || !db_send(db))
+        return db_fail_broken(db);
+    enum status status = db_await_all(db, deadline);
+    if (status != STATUS_OK)
+        return db->session.connection ? STATUS_OK : status; /* somebody's name is in the way */
+    bool is_tracked = !db->passes_names;
+    if ((!is_tracked && !db_add(db, FORGET_NAMES, NULL)) || !db_add(db, COMMIT, NULL) ||
+        !db_send(db))
+        return db_fail_broken(db);
+    status = db_await_all(db, deadline);
+    db->session.has_names = status == STATUS_OK && is_tracked;
+    return status;
+}
+
+enum status db_open_session(struct db *db, int64_t deadline) {
+    if (PQsetnonblocking(db->session.connection, 1) != 0 ||
+        !PQenterPipelineMode(db->session.connection))
+        return db_fail_broken(db);
+    enum status status = look(db, deadline);
+    if (status == STATUS_OK && db->session.is_pooled)
+        status = probe_names(db, deadline);
+    else
+        db->session.has_names = status == STATUS_OK;
+    return status == STATUS_OK ? db_judge_state(db, deadline) : status;
+}
+
+static enum status prepare(struct db *db, size_t query, int64_t deadline) {
+    if (!db_add_before(db) || !db_add_parse(db, query) || !db_add_behind(db) || !db_send(db))
+        return db_fail_broken(db);
+    return db_await_all(db, deadline);
+}
+
+static void log_not_prepared(const struct db *db, const char *query) {
+    struct json_object *line = log_start(LOG_ERROR, "query_not_prepared");
+    json_add_string(line, "query", query);
+    json_add_string(line, "reason", db->reason);
+    log_finish(line);
+}
+
+/* A statement that cannot be prepared is told of here, before a user meets it; its report then
+ * tries again. */
+enum status db_prepare_all(struct db *db, int64_t deadline) {
+    for (size_t i = OWN_QUERIES; i < db->query_count; i++) {
+        enum status status = prepare(db, i, deadline);
+        if (status == STATUS_OK)
+            continue;
+        if (!db->session.connection)
+            return status;
+        log_not_prepared(db, db->queries[i]->name);
+    }
+    return STATUS_OK;
+}
+
+/* Whether the last failure taught how to go on with this session: a pooler that turns out not to
+ * keep track of names, or a role whose settings have changed. */
+bool db_adapt(struct db *db) {
+    static const char *const lost_names[] = {"42P05", "26000", "0A000"};
+    bool adapted = db->adapted;
+    db->adapted = false;
+    struct session *session = &db->session;
+    if (!session->connection || !session->is_pooled || !session->has_names)
+        return adapted && session->connection;
+    for (size_t i = 0; i < sizeof lost_names / sizeof lost_names[0]; i++) {
+        if (strcmp(db->sqlstate, lost_names[i]) == 0) {
+            session->has_names = false;
+            return true;
+        }
+    }
+    return adapted;
+}
