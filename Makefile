@@ -14,7 +14,7 @@ COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -f
             $(shell pkg-config --cflags json-c)
 LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
 
-COMMON  := config db db_connect db_exchange db_session db_state hosts json json_escape lag log options \
+COMMON  := config db db_connect db_exchange db_find db_session db_state hosts json json_escape lag log options \
            settings status
 WORKER  := $(COMMON) accept describe http kept main migrate params probe render report reports route upkeep
 LOGGER  := $(COMMON) http_client upkeep usage_logger

@@ -122,8 +122,12 @@ enum status db_open_session(struct db *db, int64_t deadline);
 enum status db_prepare_all(struct db *db, int64_t deadline);
 bool db_adapt(struct db *db);
 
-/* db_connect.c: finds a server. */
+/* db_connect.c: one connection. options may be NULL. */
 void db_read_servers(struct db *db);
+enum status db_establish(struct db *db, const struct candidate *candidate, const char *options,
+                         int64_t deadline);
+
+/* db_find.c: a server that suits. Renewing looks for one that is preferred, when that is due. */
 enum status db_find_server(struct db *db, int64_t deadline);
 void db_renew(struct db *db, int64_t deadline);
 
