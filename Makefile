@@ -97,6 +97,7 @@ sanitized:
 test: ## all tests; the last line is "N passed, N failed"
 	@docker/local/setup build www run test $(if $(shell command -v podman),pod)
 	@docker/local/setup browser || echo "no Chromium: the page's tests are skipped" >&2
+	@docker/local/setup-pooler || echo "no PgBouncer: the pooler's tests are skipped" >&2
 	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs www
 	@/usr/bin/python3 -m pytest test
 
