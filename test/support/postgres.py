@@ -151,12 +151,31 @@ class Postgres:
 class Standby(Postgres):
     """A streaming replica of a server."""
 
-    def __init__(self, primary):  # pylint: disable=super-init-not-called
+    def __init__(self, primary, settings=None, port=None):  # pylint: disable=super-init-not-called
         self._choose_place()
-        self.settings = primary.settings
-        origin = f"host=127.0.0.1 port={primary.port} user=postgres password={PASSWORD}"
-        self._run("pg_basebackup", "-D", self.folder / "data", "-d", origin, "-R", "-c", "fast", "--no-sync")
+        self.port = port or self.port
+        self.settings = primary.settings if settings is None else settings
+        self._run("pg_basebackup", "-D", self.folder / "data", "-d", self._origin(primary), "-R", "-c", "fast", "--no-sync")
         self.start()
+
+    @staticmethod
+    def _origin(primary):
+        return f"host=127.0.0.1 port={primary.port} user=postgres password={PASSWORD}"
+
+    def promote(self):
+        """Makes it a primary, and waits until it takes writes."""
+        self._run("pg_ctl", "-w", "-D", self.folder / "data", "promote")
+
+    def follow(self, primary):
+        """Has it stream from another primary."""
+        with self.connect("postgres") as connection:
+            connection.execute(f"ALTER SYSTEM SET primary_conninfo = '{self._origin(primary)}'")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def replay(self, is_on):
+        """Pauses the replay of what is received, or lets it go on."""
+        with self.connect("postgres") as connection:
+            connection.execute(f"SELECT pg_wal_replay_{'resume' if is_on else 'pause'}()")
 
 
 class Connection:

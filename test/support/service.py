@@ -12,6 +12,9 @@ import time
 
 from postgres import ROOT, free_port, is_alive, processes_below, wait_until
 
+# Variables of ours that a run takes from the test alone.
+OUTSIDE = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "MAX_REPLICA_LAG_MS")
+
 
 class Answer:
     """What came back for a request."""
@@ -31,8 +34,7 @@ class Service:
 
     def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, **variables):
         self.port = free_port()
-        outside = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "MAX_REPLICA_")
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(outside)}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(OUTSIDE)}
         self.process = subprocess.Popen(
             [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
             env={**clean, "PROGRAMS": str(programs), "APP_PORT": str(self.port),
@@ -150,3 +152,14 @@ class Service:
             except ProcessLookupError:
                 pass
         self.process.wait()
+
+
+def run_logger(programs, database, port, **variables):
+    """One run of the logger: its status and its line."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(OUTSIDE)}
+    finished = subprocess.run([programs / "usage-logger"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env={**clean, **database.environment(), "APP_PORT": str(port), **variables},
+                              timeout=60, check=False)
+    assert finished.stderr == "", finished.stderr
+    [text] = finished.stdout.splitlines()
+    return finished.returncode, json.loads(text)
