@@ -1,50 +1,57 @@
-"""What tests ask of the rollups' upkeep, by the names that the SQL has for it."""
+"""What tests of the surroundings ask of the rollups' upkeep, by the names that the SQL has for it."""
 
-from exactness import compare, migrate
+from exactness import compare, create_login, migrate
+from postgres import wait_until
 from random_writes import COLUMNS, USERS
 
 TOKENS = f"""
 {USERS};
 INSERT INTO tokens ({COLUMNS})
 SELECT n % 30 + 1, 'x', at, at + n * interval '6 s'
-  FROM (SELECT n, timestamp '2024-02-28' + n * interval '7 min' FROM generate_series(1, 400) AS n) AS t (n, at);
-SELECT setval('tokens_id_seq', 1000), setval('users_id_seq', 1000)"""
-RUNS = 10  # of maintain(), after which all that may be folded is folded
+  FROM (SELECT n, timestamp '2024-02-28' + n * interval '7 min' FROM generate_series(1, 2400) AS n) AS t (n, at);
+SELECT setval('tokens_id_seq', 3000), setval('users_id_seq', 1000)"""
 
 
-def maintain(database, runs=RUNS):
-    """What the logger does, until nothing is left to do."""
-    with database.connect() as connection:
-        for _ in range(runs):
-            connection.execute("SELECT * FROM coworking_analytics_keeper.maintain()")
-
-
-def uses_rollups(database):
-    """Whether reports read the rollups."""
-    return database.execute("SELECT coworking_analytics.uses_rollups()")[0][0]
-
-
-def unfolded(database):
-    """How many noted changes wait to be folded."""
-    return database.execute("SELECT count(*) FROM coworking_analytics.token_changes")[0][0]
-
-
-def difference(database):
-    """What reports and law differ by at this moment, None when nothing does."""
-    with database.connect() as connection:
-        return compare(connection)[2]
-
-
-def check_upkeep(database):
-    """After upkeep: reports read the rollups and equal the law, and the self-check finds nothing."""
-    maintain(database)
-    assert difference(database) is None
-    assert uses_rollups(database)
-    assert database.execute("SELECT * FROM coworking_analytics.check()") == []
+def create_coworking_database(server, name):
+    """A database with the coworking service's rows and roles, and nothing of ours."""
+    database = server.create_database(name)
+    database.reader = create_login(database, f"{name}_reader")
+    database.user, database.password = database.reader["user"], database.reader["password"]
+    database.writer = create_login(database, f"{name}_writer", f"""
+        GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON users, tokens TO {name}_writer;
+        GRANT USAGE ON SEQUENCE users_id_seq, tokens_id_seq TO {name}_writer""")
+    database.keeper = {"options": "-c role=coworking_analytics_keeper"}
+    return database
 
 
 def prepare(database, **environment):
-    """Migrates a database and brings its upkeep to rest."""
+    """Migrates a database, and has its upkeep done."""
     migrate(database, **environment)
     maintain(database)
     return database
+
+
+def maintain(database, seconds=30):
+    """What the logger does, until nothing is left to do."""
+    with database.connect() as connection:
+        step = "SELECT rollups, behind, next FROM coworking_analytics_keeper.maintain(true)"
+        wait_until(lambda: connection.execute(step) == [("on", 0, "nothing")], seconds, "the end of the upkeep")
+
+
+def state(database):
+    """Whether reports read the rollups, and what reports and law differ by at this moment: None when nothing does."""
+    with database.connect() as connection:
+        return compare(connection)[::2]
+
+
+def differences_found(database):
+    """What the self-check finds."""
+    return database.execute("SELECT * FROM coworking_analytics.check()")
+
+
+def check_upkeep(database):
+    """Reports are right before upkeep and after it, when they read the rollups."""
+    assert state(database)[1] is None
+    maintain(database)
+    assert state(database) == (True, None)
+    assert differences_found(database) == []
