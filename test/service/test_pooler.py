@@ -272,8 +272,7 @@ def test_a_pooler_that_goes_and_comes_back(run, server):
     pooler = Pooler(server, {database.user: database.password})
     service = run(pooler.reach(database))
     assert service.get(law.DAILY_USAGE).status == 200
-    pooler.process.terminate()
-    pooler.process.wait()
+    pooler.stop()
     assert service.get(law.DAILY_USAGE).status == 503
     pooler.start()
     try:

@@ -26,9 +26,9 @@ class HostList(Database):
 class DroppingHost:
     """A host that answers no SYN: its backlog is full of connections that nobody accepts."""
 
-    def __init__(self, address="127.0.0.1"):
+    def __init__(self, address="127.0.0.1", port=0):
         self.listener = socket.socket()
-        self.listener.bind((address, 0))
+        self.listener.bind((address, port))
         self.listener.listen(0)
         self.port = self.listener.getsockname()[1]
         self.fillers = []

@@ -84,8 +84,12 @@ class Pooler:
         reached.user, reached.password = database.user, database.password
         return reached
 
-    def close(self):
-        """Ends the pooler and removes its files."""
+    def stop(self):
+        """Ends the pooler with all its connections."""
         self.process.kill()
         self.process.wait()
+
+    def close(self):
+        """Ends the pooler and removes its files."""
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)

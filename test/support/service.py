@@ -154,10 +154,10 @@ class Service:
         self.process.wait()
 
 
-def run_logger(programs, database, port, **variables):
-    """One run of the logger: its status and its line."""
+def run_logger(programs, database, port, prefix=(), **variables):
+    """One run of the logger, as the last words of a command: its status and its line."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(OUTSIDE)}
-    finished = subprocess.run([programs / "usage-logger"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    finished = subprocess.run([*prefix, programs / "usage-logger"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               env={**clean, **database.environment(), "APP_PORT": str(port), **variables},
                               timeout=60, check=False)
     assert finished.stderr == "", finished.stderr

@@ -1,0 +1,356 @@
+"""Standbys: how old an answer is and may be, conflicts with recovery, and failover."""
+
+import contextlib
+import datetime
+import itertools
+import time
+
+import law
+import psycopg2
+import pytest
+from cluster import WORKERS, HostList, catch_up, pause_until, workers_on
+from exactness import Paced, Run, compare, create_rollups_database, rebuild
+from law import FUNCTIONS
+from load import Load
+from postgres import ROOT, Database, Postgres, Standby, wait_until
+from service import run_logger
+from target import IS_POD
+
+pytestmark = pytest.mark.skipif(IS_POD, reason="the servers are on this machine's loopback interface")
+
+names = (f"replicated_{number}" for number in itertools.count(1))
+USE = "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (3, 'x', '2024-03-05', '2024-03-05')"
+LAG_MS = 1000  # MAX_REPLICA_LAG_MS where a test waits for it
+LEFT_OUT_SECONDS = 10  # how long a host that is behind is not asked again
+BACK_SECONDS = 75  # within which workers leave a server that was promoted
+
+
+def create_database(primary):
+    """A migrated database with the contract's example rows."""
+    created = primary.create_database(next(names))
+    created.run_file(ROOT / "test/service/example.sql")
+    assert created.migrate().returncode == 0
+    return created
+
+
+@pytest.fixture(scope="module")
+def primary():
+    """A server that takes writes."""
+    postgres = Postgres()
+    yield postgres
+    postgres.close()
+
+
+@pytest.fixture(scope="module")
+def database(primary):
+    """A migrated database."""
+    return create_database(primary)
+
+
+@pytest.fixture(scope="module")
+def replica(primary, database):
+    """A standby that has the database."""
+    standby = Standby(primary)
+    catch_up(database, standby)
+    yield standby
+    standby.close()
+
+
+@pytest.fixture
+def standby(database, replica):
+    """The standby, caught up before the test and after it."""
+    catch_up(database, replica)
+    yield replica
+    replica.replay(True)
+    catch_up(database, replica)
+
+
+def as_of(answer):
+    """The moment that an answer says it is of."""
+    text = answer.headers["Data-As-Of"]
+    assert len(text) == len("2026-11-28T17:09:07.123Z") and text.endswith("Z"), text
+    return datetime.datetime.fromisoformat(text)
+
+
+def now():
+    """The moment, to the millisecond that a header shows."""
+    moment = datetime.datetime.now(datetime.timezone.utc)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+# Data-As-Of
+
+
+def test_a_primary_s_answers_are_of_now(run, database):
+    """Made, kept and not modified."""
+    service = run(database)
+    for path in law.REPORTS:
+        tag = None
+        for _ in range(3):
+            before = now()
+            answer = service.request(path, headers={"If-None-Match": tag} if tag else {})
+            assert before <= as_of(answer) <= now(), (path, answer.status)
+            tag = answer.headers["ETag"]
+        assert answer.status == 304
+        assert before <= as_of(service.request(path, "HEAD"))
+
+
+def test_an_idle_standby_s_answers_are_of_now(run, database, standby):
+    """What it received from a live sender is all there is, however long ago that was."""
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(LAG_MS))
+    database.execute(USE)
+    with standby.connect(database.name) as connection:
+        is_old = "SELECT now() - pg_last_xact_replay_timestamp() > %s * interval '2 ms'"
+        wait_until(lambda: connection.execute(is_old, (LAG_MS,))[0][0], 20, "an old last change")
+    for path in law.ANSWERS:
+        before = now()
+        answer = service.get(path)
+        assert (answer.status, answer.body) == (200, law.answer(database, path))
+        assert before <= as_of(answer) <= now()
+    assert service.is_ready()
+
+
+def test_a_standby_that_is_behind_says_since_when(run, database, standby):
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS="0")
+    old = law.daily_usage(database)
+    before = now()
+    database.execute(USE)
+    catch_up(database, standby)
+    last = law.daily_usage(database)
+    after = now()
+    standby.replay(False)
+    pause_until(time.monotonic() + 0.2)
+    database.execute(USE)
+    for _ in range(2):
+        answer = service.get(law.DAILY_USAGE)
+        assert (answer.status, answer.body) == (200, last)
+        assert before <= as_of(answer) <= after
+    standby.replay(True)
+    wait_until(lambda: as_of(service.get(law.DAILY_USAGE)) > after, 5, "an answer of now")
+    assert service.get(law.DAILY_USAGE).body == law.daily_usage(database) not in (old, last)
+
+
+def test_no_answer_is_older_than_it_says(run, database, standby):
+    """Writes whose commit is known, replay that stops and goes, and answers that must hold what is older than they are."""
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS="0")
+    committed = []
+    for number in range(40):
+        if number % 8 == 3:
+            standby.replay(False)
+        elif number % 8 == 6:
+            standby.replay(True)
+        database.execute(USE)
+        committed.append(now() + datetime.timedelta(milliseconds=1))  # later than its commit
+        answer = service.get(law.DAILY_USAGE)
+        seen = answer.json()["2024-03-05"]
+        total = database.execute("SELECT count(*) FROM tokens WHERE created_at = '2024-03-05'")[0][0]
+        missing = total - seen
+        assert missing == 0 or as_of(answer) <= committed[-missing], (number, missing)
+
+
+# The bound of lag
+
+
+def test_a_standby_that_is_too_far_behind_does_not_answer(run, database, standby):
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(LAG_MS))
+    assert service.get(law.DAILY_USAGE).body == law.daily_usage(database) and service.is_ready()
+    standby.replay(False)
+    database.execute(USE)
+    behind = wait_until(lambda: service.get(law.DAILY_USAGE).status == 503, 5, "a refusal")
+    assert behind > LAG_MS / 1000 - 0.3
+    answer = service.get(law.USER_VISITS)
+    assert answer.status == 503 and answer.headers["Retry-After"]
+    assert "behind" in answer.json()["detail"] and "MAX_REPLICA_LAG_MS" in answer.json()["detail"]
+    assert "127.0.0.1" not in answer.body.decode()
+    wait_until(lambda: not service.is_ready(), 3, "readiness's refusal")
+    assert service.get("/health_check").status == 200
+    standby.replay(True)
+    wait_until(lambda: service.get(law.DAILY_USAGE).status == 200, LEFT_OUT_SECONDS + 3, "a report")
+    wait_until(service.is_ready, 3, "readiness")
+    assert service.get(law.DAILY_USAGE).body == law.daily_usage(database)
+
+
+def test_another_host_answers_for_one_that_is_too_far_behind(run, database, standby):
+    service = run(HostList(database, standby, database.server), MAX_REPLICA_LAG_MS=str(LAG_MS))
+    with Load(service, connections=4) as load:
+        load.reach(100, 10)
+        assert workers_on(standby, database) >= WORKERS
+        standby.replay(False)
+        since = time.monotonic()
+        database.execute(USE)
+        wait_until(lambda: workers_on(database.server, database) >= WORKERS, LAG_MS / 1000 + 5, "the workers' move")
+        moved = time.monotonic()
+        load.reach(len(load.outcomes) + 200, 10)
+        assert service.is_ready()
+        assert service.get(law.DAILY_USAGE).body == law.daily_usage(database)
+    assert not load.bad(), load.summary()
+    assert moved - since > LAG_MS / 1000 - 0.3
+
+
+def test_an_idle_primary_is_no_lag(run, database, standby):
+    """Now and then a write, with pauses longer than the bound: the first one after a pause is no lag either."""
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(LAG_MS))
+    with Load(service, connections=4) as load:
+        for _ in range(5):
+            load.reach(len(load.outcomes) + 200, 10)
+            pause_until(time.monotonic() + 1.5 * LAG_MS / 1000)
+            database.execute(USE)
+    assert not load.bad(), load.summary()
+
+
+def test_writes_all_the_time_are_no_lag(run, database, standby):
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(LAG_MS))
+    with Paced(database, {}, USE), Load(service, connections=4) as load:
+        pause_until(time.monotonic() + 3 * LAG_MS / 1000)
+        load.reach(200, 10)
+    assert not load.bad(), load.summary()
+
+
+def test_a_standby_without_its_primary_answers_until_the_bound(run, database, standby):
+    """Nobody can tell how far it is behind, so its last change counts."""
+    service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(2 * LAG_MS))
+    database.execute(USE)
+    catch_up(database, standby)
+    expected = law.daily_usage(database)
+    database.server.stop()
+    try:
+        answer = service.get(law.DAILY_USAGE)
+        assert (answer.status, answer.body) in ((200, expected), (503, answer.body))
+        wait_until(lambda: service.get(law.DAILY_USAGE).status == 503, 10, "a refusal")
+        assert "behind" in service.get(law.DAILY_USAGE).json()["detail"]
+    finally:
+        database.server.start()
+    wait_until(lambda: service.get(law.DAILY_USAGE).status == 200, 30, "a report")
+
+
+# Conflicts with recovery
+
+
+def test_a_report_that_recovery_cancels_is_tried_once_more(run, primary, capsys):
+    """VACUUM takes away what a report on the standby still sees, and the standby waits for nobody."""
+    database = primary.create_database(next(names))
+    database.execute("""
+        INSERT INTO users (first_name, last_name, joined_at) SELECT 'A', 'B', now() FROM generate_series(1, 100);
+        INSERT INTO tokens (user_id, token, used_at) SELECT n % 100 + 1, 'x', now() FROM generate_series(1, 60000) AS n;
+        ANALYZE users, tokens""")
+    assert database.migrate(ROLLUPS="off").returncode == 0
+    impatient = Standby(primary, settings="-c max_standby_streaming_delay=0 -c hot_standby_feedback=off")
+    try:
+        catch_up(database, impatient)
+        service = run(HostList(database, impatient))
+        before = conflicts(impatient, database)
+        churn = "UPDATE tokens SET used_at = now() WHERE id % 50 = 0; VACUUM tokens"
+        with Load(service, connections=4) as load:
+            until = time.monotonic() + 8
+            with database.connect() as connection:
+                while time.monotonic() < until:
+                    for statement in churn.split("; "):
+                        connection.execute(statement)
+                    pause_until(time.monotonic() + 0.15)
+            load.reach(50, 20)
+        cancelled = conflicts(impatient, database) - before
+        with capsys.disabled():
+            print(f"\n  {cancelled} conflicts with recovery: {load.summary()}")
+        assert cancelled >= 5
+        assert not load.bad(), load.summary()
+    finally:
+        impatient.close()
+
+
+def conflicts(standby, database):
+    """How many queries recovery has cancelled."""
+    with standby.connect(database.name) as connection:
+        return connection.execute("SELECT sum(confl_snapshot + confl_lock + confl_bufferpin)::int FROM pg_stat_database_conflicts "
+                                  "WHERE datname = current_database()")[0][0]
+
+
+# Rollups
+
+
+def test_a_standby_answers_the_same_and_takes_no_harm_from_folding(primary):
+    database = create_rollups_database(primary, next(names))
+    standby = Standby(primary)
+    try:
+        with Run(database, writers=3) as run, standby.connect(database.name, **database.reader) as reader:
+            exact = 0
+            for number in range(40):
+                run.reach(number * 50)
+                try:
+                    is_exact, _, different = compare(reader)
+                    assert different is None
+                    exact += is_exact
+                except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected):
+                    pass  # conflicts with recovery: what it read was truncated or vacuumed on the primary
+        assert exact > 5
+        with standby.connect(database.name) as connection, pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+            connection.execute("SELECT * FROM coworking_analytics_keeper.maintain(true)")
+        rebuild(database)  # the last operation may have set the rollups aside
+        catch_up(database, standby)
+        with standby.connect(database.name, **database.reader) as reader:
+            for function in FUNCTIONS:
+                query = f"SELECT a::text FROM coworking_analytics.{function}() AS a ORDER BY 1"
+                assert reader.execute(query) == database.execute(query)
+            assert compare(reader)[::2] == (True, None)
+            assert reader.execute("SELECT * FROM coworking_analytics.check()") == []
+    finally:
+        standby.close()
+
+
+# Failover
+
+
+def receive_position(standby):
+    """How far a standby has received, as a number."""
+    with standby.connect("postgres") as connection:
+        return connection.execute("SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')")[0][0]
+
+
+@pytest.mark.plain_only(reason="waits for a minute and more")
+@pytest.mark.parametrize("end", ["fast", "immediate"])
+def test_failover_under_load(programs, run, end, capsys):
+    """Two standbys and a list of hosts; the primary ends, a standby is promoted by hand, the other one follows it."""
+    servers = [Postgres()]
+    try:
+        database = create_database(servers[0])
+        servers += [Standby(servers[0]), Standby(servers[0])]
+        for standby in servers[1:]:
+            catch_up(database, standby)
+        hosts = HostList(database, servers[1], servers[2], servers[0])
+        service = run(hosts, PGTARGETSESSIONATTRS="prefer-standby")
+        with Load(service) as load:
+            load.reach(200, 10)
+            assert workers_on(servers[0], database) <= 1  # a logger
+            with Paced(database, {}, USE, pause=0.02):
+                load.reach(len(load.outcomes) + 500, 20)
+            ended = time.monotonic()
+            servers[0].stop(end)
+            successor, other = sorted(servers[1:], key=receive_position, reverse=True)  # stable: the first of equals
+            successor.promote()
+            other.follow(successor)
+            promoted = Database(successor, database.name)
+            with Paced(promoted, {}, USE, pause=0.02):
+                load.reach(500, 20, since=time.monotonic())
+                back = wait_until(lambda: workers_on(other, database) >= WORKERS and workers_on(successor, database) <= 1,
+                                  BACK_SECONDS, "the workers on a standby")
+            catch_up(promoted, other)
+            wait_until(lambda: service.events("usage") and line_is_good(service.events("usage")[-1]), 40, "a good line")
+        errors = service.events("usage", level="error")
+        with capsys.disabled():
+            print(f"\n  failover ({end}): {load.summary()}, back on a standby {back:.1f} s after "
+                  f"{time.monotonic() - ended:.1f} s, {len(errors)} lines of level error")
+        assert not load.bad(), load.summary()
+        assert len(errors) <= 1, errors
+        status, line = run_logger(programs, hosts, service.port)
+        assert status == 0, line
+        assert promoted.execute("SELECT * FROM coworking_analytics.check()") == []
+        for path in law.ANSWERS:
+            assert service.get(path).body == law.answer(promoted, path)
+    finally:
+        for server in reversed(servers):
+            with contextlib.suppress(FileNotFoundError):
+                server.close()
+
+
+def line_is_good(line):
+    """Whether the logger's last run went well."""
+    return line["level"] == "info"
