@@ -12,7 +12,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { NAME_SIZE = 64, PLACE_SIZE = REPORT_KEY_MAX * (PARAMS_DIGITS_MAX + 4), AS_OF_SIZE = 40 };
+enum {
+    NAME_SIZE = 64,
+    PLACE_SIZE = REPORT_KEY_MAX * (PARAMS_DIGITS_MAX + 4),
+    AS_OF_SIZE = 40,
+    CONFLICTS_MAX = 5, /* with what a standby replays: tried again as often, within the limit */
+};
 
 void report_open(struct db *db) {
     for (const struct report *report = reports; report->name; report++) {
@@ -276,12 +281,14 @@ static enum status send_answer(struct answer *answer) {
     note_state(answer);
     if (send_unchanged(answer))
         return STATUS_OK;
-    bool again = true, had_conflict = false;
+    bool again = true;
+    int conflicts = 0;
     while (status == STATUS_OK && again) {
         status = send_rows(answer, &again);
-        if (status != STATUS_OK && !had_conflict && db_met_conflict(answer->db) &&
+        if (status != STATUS_OK && conflicts < CONFLICTS_MAX && db_met_conflict(answer->db) &&
             !http_has_left()) {
-            had_conflict = again = true; /* a standby replayed what its snapshot needed */
+            conflicts++;
+            again = true;
             status = STATUS_OK;
         }
     }

@@ -134,14 +134,6 @@ def test_an_up_to_date_migration_needs_no_rights(server, hardening):
     assert database.execute(CATALOG) == before
 
 
-def test_an_old_release_s_database_is_brought_up_to_date(server):
-    database = make_database(server)
-    database.execute("DROP FUNCTION coworking_analytics.daily_usage, coworking_analytics.user_visits;"
-                     "DELETE FROM coworking_analytics.migrations WHERE number > 1")
-    assert database.migrate().returncode == 0
-    assert database.execute("SELECT count(*) FROM coworking_analytics.daily_usage()") == [(3,)]
-
-
 @pytest.mark.parametrize("statement", ["DROP TABLE tokens, users", "DROP TABLE tokens", "ALTER TABLE users RENAME TO u"])
 def test_a_database_without_the_tables_is_refused_in_one_line(server, statement):
     database = server.create_database(next(names))
