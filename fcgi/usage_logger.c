@@ -149,6 +149,8 @@ static enum status inspect(struct db *db, struct upkeep *upkeep) {
 }
 
 static struct outcome keep_rollups(struct db *db, struct upkeep *upkeep) {
+    if (db_state(db)->is_standby)
+        return (struct outcome){0, "no server of DB_HOST can be written to"};
     char first[STATE_SIZE], second[STATE_SIZE];
     double started = milliseconds_now();
     enum status status = ask(db, &has_rollups_query, deadline_in(DATABASE_LIMIT_MS), first, second);

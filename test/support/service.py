@@ -31,7 +31,7 @@ class Service:
 
     def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, **variables):
         self.port = free_port()
-        outside = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL")
+        outside = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "MAX_REPLICA_", "LOG_LEVEL")
         clean = {key: value for key, value in os.environ.items() if not key.startswith(outside)}
         self.process = subprocess.Popen(
             [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
