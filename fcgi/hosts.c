@@ -10,8 +10,8 @@
 #include <sys/random.h>
 
 enum {
-    RENEW_AFTER_MS = 60000,
-    RENEW_SPREAD_MS = 15000,
+    RENEW_AFTER_MS = 40000,
+    RENEW_SPREAD_MS = 10000,
 };
 
 /* Copies the next item of a list and moves on behind it; the last one stays for all that follow

@@ -88,7 +88,12 @@ static struct outcome read_usage(struct db *db, struct usage *usage) {
 
 static struct outcome keep_rollups(struct db *db, struct upkeep *upkeep) {
     double started = milliseconds_now();
-    enum status status = upkeep_do_short(db, deadline_in(UPKEEP_LIMIT_MS), upkeep);
+    enum status status = db_connect(db, deadline_in(DATABASE_LIMIT_MS));
+    if (status == STATUS_OK && db_state(db)->is_standby)
+        return (struct outcome){milliseconds_now() - started,
+                                "no server of DB_HOST can be written to"};
+    if (status == STATUS_OK)
+        status = upkeep_do_short(db, deadline_in(UPKEEP_LIMIT_MS), upkeep);
     return (struct outcome){milliseconds_now() - started,
                             status == STATUS_OK ? NULL : db_reason(db)};
 }
