@@ -26,11 +26,13 @@ POOLERS = {
     "options ignored, no prepared statements": {"ignore_startup_parameters": "options", "max_prepared_statements": 0},
 }
 ROLES = ["shared", "own"]
-OTHERS_INSERT = "INSERT INTO tokens (user_id, token) VALUES (1, 'x')"
-# The pooler itself sets each client's application_name, so only what that is is compared, not where from.
-SETTINGS = """
-SELECT name, setting, CASE WHEN name <> 'application_name' THEN source END FROM pg_settings
- WHERE name <> 'transaction_isolation' ORDER BY name"""
+OTHERS_INSERT = "INSERT INTO tokens (user_id, token) VALUES (3, 'x')"
+# The pooler itself sets what it tracks for each client, so of that the source is the pooler's; and PL/pgSQL has settings
+# from the first call on, whoever makes it.
+TRACKED = "('application_name', 'client_encoding', 'DateStyle', 'IntervalStyle', 'TimeZone', 'standard_conforming_strings')"
+SETTINGS = f"""
+SELECT name, setting, CASE WHEN name NOT IN {TRACKED} THEN source END FROM pg_settings
+ WHERE name NOT LIKE 'plpgsql.%' ORDER BY name"""
 LEFT_BEHIND = {
     "prepared statements": "SELECT name, statement FROM pg_prepared_statements WHERE name NOT LIKE 'PGBOUNCER\\_%'",
     "cursors": "SELECT name FROM pg_cursors WHERE name <> ''",
@@ -56,15 +58,34 @@ def pool(server):
         pooler.close()
 
 
+class RolesDatabase(Database):
+    """A database that workers and logger reach as the coworking service does, or as roles of their own."""
+
+    logger = None
+
+    def environment(self):
+        """DB_* and, for a migration, LOGGER_* where the logger is somebody else."""
+        login = {"LOGGER_USERNAME": self.logger, "LOGGER_PASSWORD": self.logger} if self.logger else {}
+        return {**super().environment(), **login}
+
+    def logger_environment(self):
+        """What the logger is given instead."""
+        return {"DB_USERNAME": self.logger, "DB_PASSWORD": self.logger} if self.logger else {}
+
+    def users(self):
+        """Those whom a pooler has to know."""
+        return {self.user: self.password, **({self.logger: self.logger} if self.logger else {})}
+
+
 def create_database(server, role):
-    """A database whose tables belong to the coworking service's role; ours is the same, or one of our own."""
+    """A database with the contract's example rows; its roles of our own are ours by their names."""
     name = next(names)
-    database = server.create_database(name)
-    database.run_file(ROOT / "test/service/example.sql")
-    database.owner = {"user": "postgres", "password": PASSWORD}
+    server.create_database(name).run_file(ROOT / "test/service/example.sql")
+    database = RolesDatabase(server, name)
     if role == "own":
-        login = create_login(database, f"{name}_reader")
+        login = create_login(database, f"coworking_analytics_{name}")
         database.user, database.password = login["user"], login["password"]
+        database.logger = create_login(database, f"coworking_analytics_{name}_logger")["user"]
     return database
 
 
@@ -124,15 +145,15 @@ class Neighbour(Background):
 def test_nobody_else_meets_anything_of_ours(programs, run, server, pool, settings, role):
     """One session of the server for the migration, reports, the logger and the coworking service."""
     database = create_database(server, role)
-    pooler = pool({database.user: database.password}, **settings)
+    pooler = pool(database.users(), **settings)
     pooled = pooler.reach(database)
     with Neighbour(pooler, database) as neighbour:
         migrate(pooled)
         service = run(pooled)
         with Load(service, connections=4, paths=law.REPORTS) as load:
             load.reach(200, 60)
-            status, line = run_logger(programs, pooled, service.port)
-            assert status == 0, line
+            status, line = run_logger(programs, pooled, service.port, **pooled.logger_environment())
+            assert status == 0, str(line)
             migrate(pooled)
             load.reach(len(load.outcomes) + 50, 30)
     assert not load.bad(), load.summary()
@@ -174,13 +195,15 @@ def test_the_migration_gives_settings_to_our_own_role_only(server, role):
     else:
         assert given["default_transaction_read_only"] == "on"
         assert {"search_path", "DateStyle", "TimeZone", "row_security"} <= set(given)
+        again = database.migrate()
+        assert again.returncode == 0 and "up to date" in again.stdout, again.stderr
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_who_sends_settings_with_each_query_says_so(run, server, pool, role):
     database = create_database(server, role)
     migrate(database)
-    service = run(pool({database.user: database.password}, pool_size=2).reach(database))
+    service = run(pool(database.users(), pool_size=2).reach(database))
     assert service.get(law.DAILY_USAGE).body == law.daily_usage(database)
     said = [line for line in service.log if "settings go with each query" in line]
     assert bool(said) == (role == "shared"), said
@@ -212,7 +235,7 @@ def test_workers_share_sessions_whatever_is_prepared_in_them(run, server, pool, 
     """Four workers, two sessions, and a pooler that remembers no, too few or enough statements."""
     database = create_database(server, role)
     migrate(database)
-    pooler = pool({database.user: database.password}, pool_size=2, max_prepared_statements=prepared)
+    pooler = pool(database.users(), pool_size=2, max_prepared_statements=prepared)
     service = run(pooler.reach(database))
     expected = {path: law.answer(database, path) for path in law.REPORTS}
     with Paced(database, {}, OTHERS_INSERT.replace("tokens", "public.tokens") + " ON CONFLICT DO NOTHING"):
@@ -236,12 +259,12 @@ def test_another_server_behind_a_living_connection(run, role):
         database = create_database(primary, role)
         migrate(database)
         standby = Standby(primary)
-        pooler = Pooler(primary, {database.user: database.password}, pool_size=2)
+        pooler = Pooler(primary, database.users(), pool_size=2)
         service = run(pooler.reach(database), FCGI_WORKERS="1")
         wait_until(lambda: service.get(law.DAILY_USAGE).status == 200, 10, "a report")
         standby.stop()
         insert = "INSERT INTO tokens (user_id, token, created_at, used_at) VALUES (%s, 'x', '2024-03-09', now())"
-        for user in (1, 1):
+        for user in (3, 3):
             database.execute(insert, (user,))
         kept = {path: service.get(path) for path in law.REPORTS for _ in range(2)}
         snapshot = database.snapshot()
@@ -250,7 +273,7 @@ def test_another_server_behind_a_living_connection(run, role):
         standby.start()
         standby.promote()
         successor = Database(standby, database.name)
-        for user in (2, 3):
+        for user in (20, 7):
             successor.execute(insert.replace("'2024-03-09'", "'2024-03-10'"), (user,))
         burn_transactions(successor, snapshot)
         worker, = service.workers()
@@ -269,7 +292,7 @@ def test_another_server_behind_a_living_connection(run, role):
 def test_a_pooler_that_goes_and_comes_back(run, server):
     database = create_database(server, "own")
     migrate(database)
-    pooler = Pooler(server, {database.user: database.password})
+    pooler = Pooler(server, database.users())
     service = run(pooler.reach(database))
     assert service.get(law.DAILY_USAGE).status == 200
     pooler.stop()

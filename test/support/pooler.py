@@ -1,5 +1,6 @@
 """A throwaway PgBouncer in transaction mode before one PostgreSQL server."""
 
+import copy
 import os
 import pathlib
 import re
@@ -8,7 +9,7 @@ import subprocess
 import tempfile
 
 import psycopg2
-from postgres import PASSWORD, ROOT, UNPRIVILEGED, Connection, Database, free_port, wait_until
+from postgres import PASSWORD, ROOT, UNPRIVILEGED, Connection, free_port, wait_until
 
 NEEDED = (1, 21)  # the first version that forwards prepared statements
 FETCHED = ROOT / "build/pgbouncer"  # where docker/local/setup-pooler puts what this system's packages lack
@@ -79,9 +80,9 @@ class Pooler:
         return Connection(host="127.0.0.1", port=self.port, dbname=database, user=user, password=password)
 
     def reach(self, database):
-        """The same database as it is reached through the pooler, as the same user."""
-        reached = Database(self, database.name)
-        reached.user, reached.password = database.user, database.password
+        """The same database as it is reached through the pooler, by the same roles."""
+        reached = copy.copy(database)
+        reached.server = self
         return reached
 
     def stop(self):

@@ -13,7 +13,7 @@ import time
 from postgres import ROOT, free_port, is_alive, processes_below, wait_until
 
 # Variables of ours that a run takes from the test alone.
-OUTSIDE = ("DB_", "PG", "MIGRATE_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "MAX_REPLICA_LAG_MS")
+OUTSIDE = ("DB_", "PG", "MIGRATE_", "LOGGER_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "MAX_REPLICA_LAG_MS")
 
 
 class Answer:
