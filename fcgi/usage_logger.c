@@ -130,8 +130,10 @@ static void add_upkeep(struct json_object *line, struct outcome outcome,
                        const struct upkeep *upkeep) {
     json_add_string(line, "rollups", outcome.error ? "failed" : upkeep->rollups);
     json_add_milliseconds(line, "rollups_ms", outcome.milliseconds);
-    if (outcome.error)
+    if (outcome.error) {
         json_add_string(line, "rollups_error", outcome.error);
+        return;
+    }
     json_add_integer(line, "folded", upkeep->folded);
     add_number(line, "behind", upkeep->behind);
     add_number(line, "rebuilt_percent", upkeep->rebuilt);
