@@ -78,11 +78,14 @@ bool db_add(struct db *db, size_t query, const char *const *values) {
                                0) == 1;
 }
 
+/* What a standby holds is asked before the validator, which may then stand for more, never for
+ * less. */
 bool db_add_state(struct db *db) {
     bool names_server = db->session.is_pooled || !*db->session.server;
-    const char *const values[] = {names_server ? "t" : "f"};
     db->asked_ms = clock_milliseconds(CLOCK_REALTIME);
-    return db_add(db, VALIDATOR, values);
+    db->has_sighting = false;
+    return (!db->state.is_standby || db_add(db, STANDBY, NULL)) &&
+           db_add(db, names_server ? SERVER : VALIDATOR, NULL);
 }
 
 bool db_send(struct db *db) {

@@ -12,12 +12,23 @@
 enum {
     REASON_SIZE = 256,
     QUERIES_MAX = 32,
-    STEPS_MAX = 12,
+    STEPS_MAX = 16,
     OPTIONS_SIZE = 2 * SETTINGS_SIZE,
 };
 
 /* Our own queries, which stand before the others. */
-enum { BEGIN_READING, BEGIN_WRITING, COMMIT, LOOK, VALIDATOR, NAMES, FORGET_NAMES, OWN_QUERIES };
+enum {
+    BEGIN_READING,
+    BEGIN_WRITING,
+    COMMIT,
+    LOOK,
+    VALIDATOR,
+    SERVER,
+    STANDBY,
+    NAMES,
+    FORGET_NAMES,
+    OWN_QUERIES
+};
 extern const struct db_query db_own_queries[OWN_QUERIES];
 
 /* Which servers a handle takes. */
@@ -60,6 +71,7 @@ struct db {
     bool running;     /* the query's end has not been read */
     struct row row;
     struct db_state state;
+    bool has_sighting; /* what follows came with the state */
     struct lag_sighting sighting;
     struct lag_memory memory;
     int64_t believed_until; /* a standby that is behind is not looked at again before */

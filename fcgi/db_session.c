@@ -13,7 +13,9 @@ const struct db_query db_own_queries[OWN_QUERIES] = {
     [BEGIN_WRITING] = {"begin_writing", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0},
     [COMMIT] = {"commit", "COMMIT", 0},
     [LOOK] = {"look", sql_worker_look, 2},
-    [VALIDATOR] = {"validator", sql_worker_validator, 1},
+    [VALIDATOR] = {"validator", sql_worker_validator, 0},
+    [SERVER] = {"server", sql_worker_server, 0},
+    [STANDBY] = {"standby", sql_worker_standby, 0},
     [NAMES] = {"coworking_analytics_names", sql_worker_names, 0},
     [FORGET_NAMES] = {"forget_names", "DEALLOCATE coworking_analytics_names", 0},
 };
@@ -41,6 +43,7 @@ bool db_add_behind(struct db *db) {
 }
 
 static enum status look(struct db *db, int64_t deadline) {
+    db->state.is_standby = true; /* until it says what it is */
     if (!add_look(db) || !db_add_state(db) || !db_send(db))
         return db_fail_broken(db);
     enum status status = db_await_all(db, deadline);

@@ -16,10 +16,6 @@ enum {
     OLD_MS = 10000, /* where there is no bound: older than this is looked at again */
 };
 
-static const char *cell(const PGresult *result, int column) {
-    return PQgetisnull(result, 0, column) ? NULL : PQgetvalue(result, 0, column);
-}
-
 static enum status take_look(struct db *db, const PGresult *result) {
     struct session *session = &db->session;
     db->process = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
@@ -31,22 +27,32 @@ static enum status take_look(struct db *db, const PGresult *result) {
     return db_fail(db, STATUS_UNAVAILABLE, "", "the role's settings are no longer ours");
 }
 
+static enum status take_sighting(struct db *db, const PGresult *result) {
+    db->has_sighting = lag_read(PQgetvalue(result, 0, 0), &db->sighting);
+    return db->has_sighting
+               ? STATUS_OK
+               : db_fail(db, STATUS_INTERNAL_ERROR, "", "a standby did not say how far it is");
+}
+
 static enum status take_state(struct db *db, const PGresult *result) {
     struct db_state *state = &db->state;
-    const char *server = cell(result, 1), *standby = cell(result, 2);
-    if (server)
-        (void)snprintf(db->session.server, sizeof db->session.server, "%s", server);
-    int length = snprintf(state->validator, sizeof state->validator, "%s %s", db->session.server,
-                          PQgetvalue(result, 0, 0));
+    struct session *session = &db->session;
+    const char *validator = PQgetvalue(result, 0, 0);
+    if (PQnfields(result) > 1)
+        (void)snprintf(session->server, sizeof session->server, "%s", PQgetvalue(result, 0, 1));
+    int length =
+        snprintf(state->validator, sizeof state->validator, "%s %s", session->server, validator);
     if (length >= (int)sizeof state->validator) /* what is cut off may be what changes */
         *state->validator = '\0';
-    state->is_standby = standby != NULL;
+    state->is_standby = strchr(validator, '/') != NULL;
     state->as_of_ms = db->asked_ms;
-    if (!standby)
+    if (!state->is_standby)
         return STATUS_OK;
-    if (!lag_read(standby, &db->sighting))
-        return db_fail(db, STATUS_INTERNAL_ERROR, "", "a standby did not say how far it is");
-    state->as_of_ms = lag_as_of(&db->memory, db->session.server, &db->sighting);
+    if (!db->has_sighting) { /* it was taken for a primary */
+        db->adapted = true;
+        return db_fail(db, STATUS_UNAVAILABLE, "", "a standby answers where a primary was");
+    }
+    state->as_of_ms = lag_as_of(&db->memory, session->server, &db->sighting);
     return STATUS_OK;
 }
 
@@ -55,8 +61,10 @@ enum status db_take_row(struct db *db, size_t query, const PGresult *result) {
         return db_fail(db, STATUS_INTERNAL_ERROR, "", "the database gave no answer of one row");
     if (query == LOOK)
         return take_look(db, result);
-    if (query == VALIDATOR)
+    if (query == VALIDATOR || query == SERVER)
         return take_state(db, result);
+    if (query == STANDBY)
+        return take_sighting(db, result);
     db->passes_names = *PQgetvalue(result, 0, 0) == 't';
     return STATUS_OK;
 }
@@ -71,7 +79,11 @@ bool db_is_behind(const struct db *db) {
 }
 
 static enum status ask_once(struct db *db, int64_t deadline) {
-    return db_add_state(db) && db_send(db) ? db_await_all(db, deadline) : db_fail_broken(db);
+    enum status status;
+    do
+        status = db_add_state(db) && db_send(db) ? db_await_all(db, deadline) : db_fail_broken(db);
+    while (status != STATUS_OK && db_adapt(db));
+    return status;
 }
 
 /* After an idle hour the first change to arrive must not look like an hour of lag: what had been
