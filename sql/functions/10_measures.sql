@@ -1,6 +1,6 @@
--- What a token is to its day: the one place that says what each measure of a day means.
+-- The measures of a day: the one place that says which tokens each of them counts.
 
--- created_at is kept off the end of time, where adding to it is an error.
+-- Adding to a time near the last one there is would be an error, so created_at is capped first.
 CREATE OR REPLACE FUNCTION coworking_analytics.is_within(span interval, created_at timestamp, used_at timestamp)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -9,7 +9,7 @@ AS $body$
          AND (created_at = 'infinity' OR used_at <= least(created_at, timestamp '294276-12-31') + span)
 $body$;
 
--- change is 1 for a token that comes and -1 for one that goes.
+-- What one token adds to its day: change is 1 for a token that came and -1 for one that went.
 CREATE OR REPLACE FUNCTION coworking_analytics.day_measures(change integer, created_at timestamp, used_at timestamp)
 RETURNS TABLE (date date, requested integer, used integer, used_before_request integer,
                within_5_minutes integer, within_15_minutes integer, within_60_minutes integer)

@@ -14,9 +14,9 @@ $body$;
 -- Notes the old and the new version of a token that is below noted_to. A write must never fail because
 -- of this trigger, whatever has become of the columns:
 --  * A column is missing: what reads it fails inside a block of its own. That block writes nothing, so
---    its subtransaction gets no number and costs nobody else anything.
+--    its subtransaction gets no transaction id and costs nobody else anything.
 --  * A column has another type: a cast from it could be somebody else's code, which would run with our
---    rights. So nothing is cast; concat() calls only the type's output function.
+--    rights. So nothing is cast; concat() runs only the type's output function.
 --  * A column had another type when this session planned the function: the plan then fails for as long
 --    as the session lasts. EXECUTE reads the columns as they are now.
 -- In the first two cases the table is not what basis() asks for, so reports do not read the rollups.
@@ -83,9 +83,9 @@ BEGIN
 END
 $body$;
 
--- A publication of all tables also publishes ours. A subscriber has rollups of its own, made of its own
--- tokens, so it leaves out what arrives for them: this trigger fires for replicated rows alone. What our
--- own functions write while a replicated token is applied is the keeper's, and stays.
+-- A publication of all tables also publishes ours. A subscriber has rollups of its own, made from its own
+-- tokens, so it leaves out the publisher's: this trigger fires for replicated rows alone. It lets the
+-- keeper's rows pass, which note_change() writes while a replicated token is applied.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.leave_out_replicated_row()
 RETURNS trigger
 LANGUAGE plpgsql

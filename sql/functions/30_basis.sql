@@ -1,8 +1,8 @@
 -- What rollups rest on: the table, its columns and the trigger. When any of them is no longer what it
 -- was, writes may have gone unnoted, and reports read tokens itself until the rollups are made anew.
 
--- One row when our trigger on tokens always fires, whatever its name, and is the only one. One that was
--- off or renamed in between has another xmin.
+-- One row when our trigger on tokens is there once, whatever its name, and always fires. A trigger that
+-- was disabled or renamed in between has another xmin.
 CREATE OR REPLACE FUNCTION coworking_analytics.tokens_trigger()
 RETURNS TABLE (relation oid, identity text)
 LANGUAGE sql STABLE
@@ -21,10 +21,10 @@ AS $body$
   HAVING count(*) = 1
 $body$;
 
--- One row while tokens is what the trigger can follow. It differs after all that changes rows without
--- firing it: TRUNCATE, a new table, a rewrite by ALTER TABLE (and by VACUUM FULL: the price of not
--- telling them apart), columns changing places or types or what may be NULL, a trigger that was off. A
--- column that was renamed in between has another xmin.
+-- One row while tokens is a table that the trigger can follow. The row differs after anything that may
+-- have changed tokens without firing the trigger: TRUNCATE, a new table, a rewrite by ALTER TABLE (or by
+-- VACUUM FULL, which looks the same), columns that changed places, types or NOT NULL, a trigger that was
+-- disabled. A column that was renamed in between has another xmin.
 CREATE OR REPLACE FUNCTION coworking_analytics.basis()
 RETURNS TABLE (relation oid, file oid, columns text[], trigger text)
 LANGUAGE sql STABLE
@@ -51,8 +51,8 @@ AS $body$
   HAVING count(*) = 4
 $body$;
 
--- One row while the basis that the rollups were made on is still there. Asked with every report, so it
--- only looks up the rows that make it up.
+-- One row while the basis that the rollups were made on is still there. Every report asks, so this only
+-- looks up the catalog's rows that rollup_state names.
 CREATE OR REPLACE FUNCTION coworking_analytics.unchanged_basis()
 RETURNS TABLE (relation oid, is_complete boolean)
 LANGUAGE sql STABLE

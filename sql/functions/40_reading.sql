@@ -16,7 +16,7 @@ AS $body$
          sum(m.within_5_minutes), sum(m.within_15_minutes), sum(m.within_60_minutes)
     FROM public.tokens AS t
    CROSS JOIN LATERAL coworking_analytics.day_measures(1, t.created_at::timestamp, t.used_at::timestamp) AS m
-   -- Never evaluated; but a column that is a text has no such operator, and is an error as in a plain query.
+   -- Never evaluated. A column of type text has no such operator: an error here, as in the plain query.
    WHERE true OR t.created_at + interval '0' < t.used_at
    GROUP BY m.date
 $body$;
@@ -35,7 +35,7 @@ CREATE OR REPLACE FUNCTION coworking_analytics.user_tokens_from_tokens()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
-  -- Grouped as it is stored, since the index has it in that order. Not a cast, which would take texts.
+  -- Grouped by the column as it is stored, which is the index's order. A cast would also accept texts.
   SELECT c.user_id + bigint '0', c.tokens
     FROM (SELECT t.user_id, count(*) AS tokens FROM public.tokens AS t GROUP BY t.user_id) AS c
 $body$;
@@ -43,9 +43,8 @@ $body$;
 -- From the rollups: what they hold, what changed there since (token_changes), and the tail: the tokens
 -- from folded_to on.
 
--- In plpgsql, which plans these queries by themselves: the planner takes "from some id on" for a third
--- of the table, and would choose for all of a report accordingly. With an upper bound, though none is
--- meant, it expects few rows, and uses the index.
+-- In plpgsql, so that these queries are planned apart from the report's. The upper bound excludes nothing:
+-- without one the planner expects a third of the table; with one it expects few rows and uses the index.
 CREATE OR REPLACE FUNCTION coworking_analytics.tail_dates()
 RETURNS TABLE (created_at timestamp, used_at timestamp)
 LANGUAGE plpgsql STABLE ROWS 1000

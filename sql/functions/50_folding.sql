@@ -1,7 +1,7 @@
 -- Folding: moves the tail and the noted changes into the rollups, a part at a time. Called by maintain().
 
--- A snapshot that is older than a lock may show what is no longer so, and a sequence that was set by
--- what it showed stays set.
+-- In READ COMMITTED every statement has a snapshot newer than the locks taken before it. An older one
+-- could show what is no longer so, and a sequence set by that would stay set even after a rollback.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.demand_read_committed()
 RETURNS void
 LANGUAGE plpgsql
@@ -14,8 +14,9 @@ BEGIN
 END
 $body$;
 
--- Keeps TRUNCATE and ALTER TABLE away until the transaction ends, so the next statement's snapshot need
--- not fear them (PostgreSQL, "Caveats" of MVCC). LOCK TABLE would want a right on every column.
+-- Keeps TRUNCATE and ALTER TABLE away until the transaction ends, with a reader's lock: a snapshot does
+-- not protect from them (PostgreSQL's manual, MVCC, "Caveats"). LOCK TABLE would need a right on the
+-- whole table, where the keeper has one on some columns.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.hold_tokens()
 RETURNS void
 LANGUAGE plpgsql
@@ -41,7 +42,7 @@ EXCEPTION
 END
 $body$;
 
--- The id from which on tokens stay in the tail: that of the first of the last ones.
+-- The id that the tail begins at when the newest tokens, this many of them, stay in it.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.first_kept_back(kept_back integer)
 RETURNS bigint
 LANGUAGE plpgsql STABLE
@@ -55,23 +56,26 @@ BEGIN
 END
 $body$;
 
--- Folds at most that many changes and tokens, and returns how many it folded. None while another session
--- folds, or while tokens is locked. The last tokens, to which most is still to happen, are kept back.
+-- Folds at most that many changes and tokens, and returns how many it folded: none while another session
+-- folds, or while tokens is locked. The newest tokens are kept back, since they are the likeliest to change.
 --
--- folded_to may pass a token only when everyone who changed it is either in the snapshot or has noted
--- the change:
---  1. A call moves noted_to on, for writers to see at once.
---  2. The next one notes a transaction that began to write after that: noted_since.
---  3. When all transactions before that one have ended, folded_to follows, up to noted_to.
--- While a rebuild is under way, folded_to comes from behind: it may go to rebuild_to, below which
--- writers have noted everything since before the rebuild began.
+-- folded_to may pass a token only when each transaction that wrote it either is visible in the snapshot
+-- or has noted its change:
+--  1. A call raises noted_to. It is a sequence, so writers see the new value at once.
+--  2. The next call stores its own transaction id: noted_since. Writers with a later id see the
+--     new value.
+--  3. When no earlier transaction is left (noted_since <= the snapshot's xmin), folded_to follows to
+--     noted_to.
+-- A rebuild need not wait: it ends at rebuild_to, and below that writers have noted every change since
+-- before the rebuild began.
 --
--- A sequence knows no rollback, so what a call does to it may be all that remains of that call:
---  * Where it is not what the table says, the steps begin anew.
---  * It goes back, where writers note too much, only when the table says that noted_since is unknown:
---    else it could come to be again what the table says, with writers in between who saw it lower.
---  * A transaction that has written before may be older than a writer, and may have moved folded_to
---    itself: in one of those noted_since stays unknown, and the sequence does not go back.
+-- A sequence is not rolled back, so what a failed call did to it stays:
+--  * Where the sequence and the table differ, the steps begin anew.
+--  * The sequence is lowered, where writers note too much, only while the table has no noted_since.
+--    Otherwise a failed call might lower it and another raise it to the table's value again, and writers
+--    in between, who saw it lower, would be missed.
+--  * A transaction that wrote before this call has an earlier id, and may itself have moved folded_to. It
+--    stores no noted_since and does not lower the sequence.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.fold(most bigint, kept_back integer DEFAULT 1000)
 RETURNS bigint
 LANGUAGE plpgsql

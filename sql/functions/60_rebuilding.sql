@@ -3,8 +3,8 @@
 
 -- Begins a rebuild on the basis that is there now. The caller has locked the rollups.
 -- rebuild_to is an id below which writers note every change: where the rollups ended before, or where
--- noted_to is. A dump holds its tables as of one moment and a sequence as of another, hence the lower of
--- the two; and another server's transactions, hence no noted_since.
+-- noted_to is. A dump holds tables and sequences as of different moments, hence the lower of the two; and
+-- it may come from another server, with other transaction ids, hence no noted_since.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.start_rebuild()
 RETURNS void
 LANGUAGE plpgsql

@@ -1,4 +1,4 @@
--- What reports read besides the rollups, and what the release before reads.
+-- What reports read besides the rollups; and the two first reports, for whoever asks in SQL.
 
 CREATE OR REPLACE FUNCTION coworking_analytics.daily_usage()
 RETURNS TABLE (date date, visits bigint)
@@ -21,6 +21,7 @@ AS $body$
 $body$;
 
 COMMENT ON FUNCTION coworking_analytics.user_visits() IS 'Tokens per user, used or not';
+
 CREATE OR REPLACE FUNCTION coworking_analytics.members()
 RETURNS TABLE (user_id bigint, joined_at timestamp)
 LANGUAGE sql STABLE

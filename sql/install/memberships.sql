@@ -1,5 +1,5 @@
--- Memberships of the roles that log in, and the settings of those that are ours by their name: behind a
--- pooler a session's settings can only come from its role.
+-- Memberships of the roles that log in, and settings for those whose name says that they are ours
+-- (coworking_analytics_...): behind a pooler a session's settings can only come from its role.
 SELECT set_config('coworking_analytics.worker', :'worker', true), -- DO knows none of psql's variables
        set_config('coworking_analytics.logger', :'logger', true),
        set_config('coworking_analytics.worker_settings', :'worker_settings', true),
@@ -18,7 +18,7 @@ BEGIN
                  ('coworking_analytics_reader', logger),
                  ('coworking_analytics_logger', logger),
                  ('coworking_analytics_keeper', current_user),
-                 -- Who owns both the database and tokens restores all of it, what is the keeper's included.
+                 -- Who owns both the database and tokens may restore all of it, with what the keeper owns.
                  ('coworking_analytics_keeper', (SELECT pg_get_userbyid(d.datdba)
                                                    FROM pg_database AS d
                                                    JOIN pg_class AS c ON c.oid = 'public.tokens'::regclass
@@ -60,8 +60,8 @@ BEGIN
 END
 $body$;
 
--- What only the keeper may change stands in a schema of its own, so that it need not, and cannot, create
--- anything in the one that workers read.
+-- The keeper's functions are in a schema that it owns. So it needs no right to create anything in the
+-- schema that workers read.
 DO $body$
 BEGIN
   IF to_regnamespace('coworking_analytics_keeper') IS NULL THEN

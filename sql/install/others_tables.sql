@@ -27,7 +27,7 @@ BEGIN
           OR n.nspname = 'analytics'
              AND obj_description(n.oid, 'pg_namespace') = 'Reports on users and tokens; owned by the analytics service'
     )
-    -- A grant, even of what is there already, changes what the rollups go by: only what is missing.
+    -- Only what is missing: a grant, even a repeated one, changes the column's xmin, which sets the rollups aside.
     SELECT c.oid AS relation, 'ACCESS SHARE' AS mode,
            format('GRANT SELECT (%s) ON %s TO coworking_analytics_%s', string_agg(quote_ident(a.attname), ', '), c.oid::regclass, w.role)
              AS statement
@@ -41,7 +41,7 @@ BEGIN
      WHERE NOT has_column_privilege('coworking_analytics_' || w.role, c.oid, a.attnum, 'SELECT')
      GROUP BY c.oid, w.role
      UNION ALL
-    -- Triggers of ours that are not as they should be, those of an earlier schema, and where no rollups are wanted, all.
+    -- Triggers of an earlier schema; ours where they are not as they should be; all of ours with ROLLUPS=off.
     SELECT g.relation, 'ACCESS EXCLUSIVE', format('DROP TRIGGER %I ON %s', g.name, g.relation)
       FROM triggers AS g
      WHERE g.is_earlier

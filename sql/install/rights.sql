@@ -38,7 +38,7 @@ BEGIN
      UNION ALL
     SELECT format('GRANT USAGE ON SCHEMA coworking_analytics_keeper TO coworking_analytics_logger, %I', tokens_owner)
      UNION ALL
-    -- Who owns tokens may back up the whole database.
+    -- Whoever owns tokens may back up the whole database, and so reads our tables.
     SELECT CASE c.relkind
              WHEN 'r' THEN format('GRANT SELECT ON %1$s TO coworking_analytics_reader, %2$I;'
                                   'GRANT SELECT, INSERT, UPDATE, DELETE ON %1$s TO coworking_analytics_keeper',
@@ -68,7 +68,7 @@ BEGIN
      UNION ALL
     SELECT 'GRANT EXECUTE ON FUNCTION coworking_analytics_keeper.maintain(boolean) TO coworking_analytics_logger'
      UNION ALL
-    -- Who owns tokens may restore it with its trigger.
+    -- Whoever owns tokens may restore it with its trigger.
     SELECT format('GRANT EXECUTE ON FUNCTION coworking_analytics_keeper.note_change() TO %I', tokens_owner)
   LOOP
     EXECUTE statement;

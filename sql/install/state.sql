@@ -1,9 +1,10 @@
 -- What is there, as psql variables; asks the catalog alone, which is open to everyone.
 --   has_tables: the coworking service's tables    is_ours: our schema is there, with the mark on its comment
 --   is_foreign: a schema of that name is somebody else's
---   applied: migrations with their checksums, of the functions too, as the comment has them
+--   applied: the migrations with their checksums, from the schema's comment
 --   functions_are_current: the functions are those of this release, and nobody has changed them or rights on ours
---   rights_are_current, trigger_is_current, roles_are_current, is_moved: what the later parts see to
+--   rollups_are_noted, rights_are_current, trigger_is_current, roles_are_current, is_moved: whether the
+--     later parts of the migration have nothing to do
 WITH ours AS (
   SELECT n.oid AS schema, k.oid AS keeper_schema,
          split_part(obj_description(n.oid, 'pg_namespace'), E'\n', 1) = :'mark' AS is_marked,
