@@ -32,7 +32,7 @@ COMMIT;
   END $body$;
 \endif
 
-SELECT :'applied'::pg_catalog.jsonb OPERATOR(pg_catalog.=) :'migrations'::pg_catalog.jsonb
+SELECT :'applied'::pg_catalog.jsonb OPERATOR(pg_catalog.@>) :'migrations'::pg_catalog.jsonb
        AND :'functions_are_current' AND :'rollups_are_noted' AND :'rights_are_current' AND :'trigger_is_current'
        AND :'roles_are_current' AND :'is_moved' AS is_current
 \gset
@@ -55,11 +55,16 @@ SET LOCAL check_function_bodies = off; -- a body may name a column that is not t
 \else
 \include functions
 \endif
+\if :is_newer
+\else
 \include sql/install/rights.sql
+\endif
 \include sql/install/state.sql
-SELECT format('COMMENT ON SCHEMA coworking_analytics IS %L',
-              :'mark' || E'\n' || jsonb_build_object('migrations', :'migrations'::jsonb, 'functions', :'functions_checksum',
-                                                     'fingerprint', :'fingerprint', 'rollups', :'rollups')) AS statement
+SELECT format('COMMENT ON SCHEMA coworking_analytics IS %L', :'mark' || E'\n' || (:'note'::jsonb || noted)) AS statement
+  FROM (SELECT jsonb_build_object('rollups', :'rollups')
+               || CASE WHEN :'is_newer' THEN '{}'
+                       ELSE jsonb_build_object('migrations', :'migrations'::jsonb, 'functions', :'functions_checksum',
+                                               'fingerprint', :'fingerprint') END) AS n (noted)
 \gexec
 COMMIT;
 

@@ -2,6 +2,9 @@
 --   has_tables: the coworking service's tables    is_ours: our schema is there, with the mark on its comment
 --   is_foreign: a schema of that name is somebody else's
 --   applied: the migrations with their checksums, from the schema's comment
+--   note: all that the comment says, of which applied is a part
+--   is_newer: a later release has applied a migration that this one does not know. What this release would
+--     put in place of the later one's functions, rights and list of migrations then stays out
 --   functions_are_current: the functions are those of this release, and nobody has changed them or rights on ours
 --   rollups_are_noted, rights_are_current, trigger_is_current, roles_are_current, is_moved: whether the
 --     later parts of the migration have nothing to do
@@ -54,7 +57,10 @@ SELECT (SELECT count(*) = 2 FROM tables) AS has_tables,
                            WHERE k.oid = ours.keeper_schema AND pg_get_userbyid(k.nspowner) = 'coworking_analytics_keeper')
          AS is_foreign,
        coalesce(ours.note -> 'migrations', '{}') AS applied,
-       ours.note ->> 'functions' IS NOT DISTINCT FROM :'functions_checksum'
+       ours.note,
+       later.is_newer,
+       later.is_newer
+       OR ours.note ->> 'functions' IS NOT DISTINCT FROM :'functions_checksum'
        AND ours.note ->> 'fingerprint' IS NOT DISTINCT FROM fingerprint.fingerprint AS functions_are_current,
        ours.note ->> 'rollups' IS NOT DISTINCT FROM :'rollups' AS rollups_are_noted,
        fingerprint.fingerprint,
@@ -95,4 +101,6 @@ SELECT (SELECT count(*) = 2 FROM tables) AS has_tables,
          AS is_moved
   FROM ours
  CROSS JOIN fingerprint
+ CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM jsonb_object_keys(ours.note -> 'migrations') AS name
+                                     WHERE NOT :'migrations'::jsonb ? name) AS is_newer) AS later
 \gset

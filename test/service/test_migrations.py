@@ -174,6 +174,18 @@ def test_a_new_migration_and_an_edited_function_arrive(server, copy):
     assert database.execute("SELECT obj_description('coworking_analytics.daily_usage'::regproc)") == [("Visits",)]
 
 
+def test_a_release_before_leaves_what_a_later_one_made(server, copy):
+    """Its pods migrate too, after a rollback and while a rollout is under way."""
+    database = make_database(server)
+    (copy / "sql/migrations/0003_later.sql").write_text("CREATE TABLE coworking_analytics.later (a integer PRIMARY KEY);\n")
+    assert build_and_migrate(copy, database).returncode == 0
+    assert "is up to date" in migrate(database)
+    database.execute("DROP TRIGGER coworking_analytics_change ON tokens")
+    assert "was brought up to date" in migrate(database)
+    migration = build_and_migrate(copy, database)
+    assert (migration.returncode, migration.stderr) == (0, "") and "is up to date" in migration.stdout
+
+
 def test_a_migration_that_was_edited_after_it_was_applied_is_refused(server, copy):
     database = make_database(server)
     first = copy / "sql/migrations/0001_rollups.sql"
