@@ -86,14 +86,18 @@ static struct outcome read_usage(struct db *db, struct usage *usage) {
                             status == STATUS_OK ? NULL : db_reason(db)};
 }
 
-static struct outcome keep_rollups(struct db *db, struct upkeep *upkeep) {
+static struct outcome connect_database(struct db *db) {
     double started = milliseconds_now();
     enum status status = db_connect(db, deadline_in(DATABASE_LIMIT_MS));
-    if (status == STATUS_OK && db_state(db)->is_standby)
-        return (struct outcome){milliseconds_now() - started,
-                                "no server of DB_HOST can be written to"};
-    if (status == STATUS_OK)
-        status = upkeep_do_short(db, deadline_in(UPKEEP_LIMIT_MS), upkeep);
+    return (struct outcome){milliseconds_now() - started,
+                            status == STATUS_OK ? NULL : db_reason(db)};
+}
+
+static struct outcome keep_rollups(struct db *db, struct upkeep *upkeep) {
+    if (db_state(db)->is_standby)
+        return (struct outcome){0, "no server of DB_HOST can be written to"};
+    double started = milliseconds_now();
+    enum status status = upkeep_do_short(db, deadline_in(UPKEEP_LIMIT_MS), upkeep);
     return (struct outcome){milliseconds_now() - started,
                             status == STATUS_OK ? NULL : db_reason(db)};
 }
@@ -143,6 +147,7 @@ static void add_upkeep(struct json_object *line, struct outcome outcome,
 /* What one run found. */
 struct findings {
     struct outcome health, readiness, database, rollups;
+    bool is_connected;
     struct usage usage;
     struct upkeep upkeep;
 };
@@ -152,6 +157,10 @@ struct findings {
 static void check_all(const struct config *config, struct db *db, struct findings *found) {
     found->health = check_page(config->app_port, "/health_check");
     found->readiness = check_page(config->app_port, "/readiness_check");
+    found->database = connect_database(db);
+    found->is_connected = !found->database.error;
+    if (!found->is_connected)
+        return;
     found->rollups = keep_rollups(db, &found->upkeep);
     found->database = read_usage(db, &found->usage);
 }
@@ -166,7 +175,8 @@ static bool write_line(const struct findings *found) {
     add_outcome(line, "database", found->database);
     if (!found->database.error)
         add_usage(line, &found->usage);
-    add_upkeep(line, found->rollups, &found->upkeep);
+    if (found->is_connected)
+        add_upkeep(line, found->rollups, &found->upkeep);
     log_finish(line);
     return !failed;
 }
@@ -189,7 +199,7 @@ int main(int argc, char **argv) {
     check_all(&config, db, &found);
     bool passed = write_line(&found);
     log_open(STDOUT_FILENO, LOG_SILENT);
-    if (!found.rollups.error)
+    if (found.is_connected && !found.rollups.error)
         (void)!upkeep_do_long(db, next_run, &found.upkeep);
     db_close(db);
     return passed ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -600,23 +600,41 @@ def test_the_logger_keeps_the_rollups(programs, service, server):
         database.execute(statement)
         status, line, _, _ = usage_logger(programs, database, service.port)
         assert status == 0
-        return {name: line[name] for name in ("rollups", "folded", "drift") if name in line}
+        return {name: line[name] for name in ("rollups", "folded", "behind", "drift") if name in line}
 
     insert = "INSERT INTO tokens (user_id, token) SELECT 3, 'x' FROM generate_series(1, 5000)"
-    assert keep("SELECT 1") == {"rollups": "on", "folded": 0, "drift": 0}
+    at_rest = {"rollups": "on", "folded": 0, "behind": 0}
+    assert keep("SELECT 1") == {**at_rest, "drift": 0}  # the migration compared them with tokens
     folded = [keep(statement)["folded"] for statement in (insert, "SELECT 1", "SELECT 1")]
     assert 4000 < sum(folded) < 4100  # all but the last 1,000; later, where somebody writes just then
-    assert keep("SELECT 1") == {"rollups": "on", "folded": 0}
-    assert keep("UPDATE tokens SET used_at = now() WHERE id <= 6") == {"rollups": "on", "folded": 12}
-    assert keep("SELECT 1") == {"rollups": "on", "folded": 0}
-    assert keep("SET session_replication_role = replica; DELETE FROM tokens WHERE id = 7") == {"rollups": "on", "folded": 0}
-    assert keep("UPDATE coworking_analytics.inspections SET started_at = started_at - interval '1 day'") == {
-        "rollups": "rebuilt", "folded": 0, "drift": 2}
-    assert keep(f"TRUNCATE tokens; {insert}") == {"rollups": "rebuilt", "folded": 0, "drift": 0}
-    assert keep("DROP TRIGGER coworking_analytics_change ON tokens") == {"rollups": "set aside", "folded": 0}
+    assert keep("UPDATE tokens SET used_at = now() WHERE id <= 6")["folded"] == 12
+    assert keep("SET session_replication_role = replica; DELETE FROM tokens WHERE id = 7")["folded"] == 1
+    keep("UPDATE coworking_analytics.daily_tokens SET used = used + 1 WHERE date = '2024-03-01';"
+         "UPDATE coworking_analytics.inspections SET started_at = started_at - interval '25 hours'")
+    assert keep("SELECT 1") == {**at_rest, "drift": 1}
+    assert keep(f"TRUNCATE tokens; {insert}")["rollups"] == "rebuilding"  # what it does behind its line
+    assert keep("SELECT 1")["rollups"] == "on"
+    assert keep("DROP TRIGGER coworking_analytics_change ON tokens")["rollups"] == "set aside"
     assert database.migrate(ROLLUPS="off").returncode == 0
     _, line, _, _ = usage_logger(programs, database, service.port)
     assert (line["rollups"], line["folded"]) == ("off", 0)
+
+
+def test_the_logger_keeps_the_rollups_though_the_usage_cannot_be_had(programs, service, server):
+    """As where reading it takes too long just because the rollups were set aside."""
+    database = make_database(server)
+    role = f"role_{database.name}"
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    database.user = database.password = role
+    assert database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD).returncode == 0
+    database.execute("REVOKE EXECUTE ON FUNCTION coworking_analytics.days() FROM coworking_analytics_reader; TRUNCATE tokens;"
+                     "INSERT INTO tokens (user_id, token) SELECT 3, 'x' FROM generate_series(1, 5000)")
+    seen = []
+    for _ in range(6):
+        status, line, _, _ = usage_logger(programs, database, service.port)
+        assert (status, line["database"], "rollups_error" in line) == (1, "failed", False)
+        seen.append(line["rollups"])
+    assert seen[0] == "rebuilding" and seen[-1] == "on"
 
 
 @pytest.mark.parametrize("failing, variables, words", [

@@ -1,4 +1,4 @@
-"""How rollups are kept: folding, the self-check and its repair, the migration on big tables, and a standby."""
+"""How rollups are kept: folding, the self-check and its repair, and the migration on big tables."""
 
 import concurrent.futures
 import os
@@ -13,7 +13,7 @@ from conftest import names
 from exactness import (REBUILD, Paced, Run, check_exact, compare, create_rollups_database, fold_all, load_tokens, migrate,
                        rebuild)
 from law import FUNCTIONS
-from postgres import PASSWORD, ROOT, Postgres, Standby, wait_until
+from postgres import PASSWORD, ROOT, wait_until
 from random_writes import CHANGES_OF_TOKENS
 
 ROWS = int(os.environ.get("TEST_ROLLUP_ROWS") or 1_000_000)
@@ -391,44 +391,3 @@ def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, momen
             pass  # before the migration was done
     migrate(fragile)
     check_exact(fragile)
-
-
-# A standby
-
-
-def test_a_standby_answers_the_same_and_takes_no_harm_from_folding():
-    primary = Postgres()
-    standby = None
-    try:
-        database = create_rollups_database(primary, next(names))
-        standby = Standby(primary)
-        with Run(database, writers=3) as run, standby.connect(database.name, **database.reader) as reader:
-            exact = 0
-            for number in range(40):
-                run.reach(number * 50)
-                try:
-                    is_exact, _, different = compare(reader)
-                    assert different is None
-                    exact += is_exact
-                except (psycopg2.errors.SerializationFailure, psycopg2.errors.DeadlockDetected):
-                    pass  # conflicts with recovery: what it read was truncated or vacuumed on the primary
-                try:
-                    reader.execute("SELECT * FROM coworking_analytics_keeper.maintain()")
-                    raise AssertionError("a standby keeps rollups")
-                except psycopg2.errors.ReadOnlySqlTransaction:
-                    pass
-        assert exact > 5
-        rebuild(database)  # the last operation may have set the rollups aside
-        position, = database.execute("SELECT pg_current_wal_lsn()")
-        with standby.connect(database.name, **database.reader) as reader:
-            replayed = "SELECT pg_last_wal_replay_lsn() >= %s"
-            wait_until(lambda: reader.execute(replayed, position)[0][0], 30, "the standby")
-            for function in FUNCTIONS:
-                query = f"SELECT a::text FROM coworking_analytics.{function}() AS a ORDER BY 1"
-                assert reader.execute(query) == database.execute(query)
-            assert compare(reader)[::2] == (True, None)
-            assert reader.execute("SELECT * FROM coworking_analytics.check()") == []
-    finally:
-        if standby:
-            standby.close()
-        primary.close()
