@@ -36,7 +36,9 @@ static const struct field {
      "The request for the rows that follow, where there are any"},
     {"Content-Disposition", "{\"type\":\"string\",\"pattern\":\"^attachment; filename=\\\"\"}",
      "A name for the file, with CSV"},
-    {"Data-As-Of", "{\"type\":\"string\",\"format\":\"date-time\"}",
+    {"Data-As-Of",
+     "{\"type\":\"string\",\"format\":\"date-time\","
+     "\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z$\"}",
      "When the last change was that the report can hold: the time of asking, unless a standby that "
      "is behind its primary answers"},
     {"Retry-After", "{\"type\":\"integer\"}", "Seconds to wait before the next attempt"},

@@ -49,7 +49,7 @@ static const struct judged judged[] = {
     {"all is replayed", "", {true, 20, 20, 9000, 1000}, 9000},
     {"replayed from an archive beyond what was received", "", {true, 20, 30, 9000, 1000}, 9000},
     {"something is under way", "", {true, 20, 19, 9000, 1000}, 1000},
-    {"no receiver, and not all is replayed", "", {false, 0, 20, 9000, 1000}, 1000},
+    {"nobody sends", "", {false, 0, 20, 9000, 1000}, 1000},
     {"something is under way, and all was replayed a while ago",
      "s",
      {true, 20, 19, 9000, 1000},
