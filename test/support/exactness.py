@@ -40,7 +40,7 @@ def create_login(database, name, rights=""):
 def create_rollups_database(server, name):
     """A database with users and a few tokens, prepared for a reader; a writer has rights on the two tables alone."""
     database = server.create_database(name)
-    database.reader = create_login(database, f"{name}_reader")
+    database.reader = create_login(database, f"{name}_reader", f"ALTER ROLE {name}_reader SET jit = off")  # as our sessions
     database.user, database.password = database.reader["user"], database.reader["password"]
     database.writer = create_login(database, f"{name}_writer", f"""
         GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON users, tokens TO {name}_writer;

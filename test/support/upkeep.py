@@ -15,7 +15,7 @@ SELECT setval('tokens_id_seq', 3000), setval('users_id_seq', 1000)"""
 def create_coworking_database(server, name):
     """A database with the coworking service's rows and roles, and nothing of ours."""
     database = server.create_database(name)
-    database.reader = create_login(database, f"{name}_reader")
+    database.reader = create_login(database, f"{name}_reader", f"ALTER ROLE {name}_reader SET jit = off")  # as our sessions
     database.user, database.password = database.reader["user"], database.reader["password"]
     database.writer = create_login(database, f"{name}_writer", f"""
         GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON users, tokens TO {name}_writer;
@@ -40,7 +40,7 @@ def maintain(database, seconds=30):
 
 def state(database):
     """Whether reports read the rollups, and what reports and law differ by at this moment: None when nothing does."""
-    with database.connect() as connection:
+    with database.connect(options="-c jit=off") as connection:  # as the service's own sessions
         return compare(connection)[::2]
 
 
