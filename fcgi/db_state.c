@@ -91,7 +91,8 @@ static enum status ask_once(struct db *db, int64_t deadline) {
 static enum status look_again(struct db *db, int64_t deadline) {
     const struct lag_sighting first = db->sighting;
     long bound = db->config->max_replica_lag_ms;
-    int64_t until = deadline_in(LOOK_FOR_MS);
+    int half = deadline_left(deadline) / 2; /* the other one is for the next server */
+    int64_t until = deadline_in(half < LOOK_FOR_MS ? half : LOOK_FOR_MS);
     enum status status = STATUS_OK;
     while (status == STATUS_OK && first.is_streaming && is_older(db, bound > 0 ? bound : OLD_MS) &&
            deadline_left(until) > 0 && deadline_left(deadline) > 0) {

@@ -33,6 +33,9 @@ BEGIN
        AND p.proname = ANY (functions)
      UNION ALL
     SELECT 'GRANT USAGE ON SCHEMA public TO coworking_analytics_reader, coworking_analytics_keeper'
+     WHERE pg_has_role((SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'public'), 'USAGE')
+        OR NOT has_schema_privilege('coworking_analytics_reader', 'public', 'USAGE')
+        OR NOT has_schema_privilege('coworking_analytics_keeper', 'public', 'USAGE')
      UNION ALL
     SELECT format('GRANT USAGE ON SCHEMA coworking_analytics TO coworking_analytics_reader, coworking_analytics_keeper, %I', tokens_owner)
      UNION ALL
