@@ -66,6 +66,7 @@ SELECT format('COMMENT ON SCHEMA coworking_analytics IS %L', :'mark' || E'\n' ||
                        ELSE jsonb_build_object('migrations', :'migrations'::jsonb, 'functions', :'functions_checksum',
                                                'fingerprint', :'fingerprint') END) AS n (noted)
 \gexec
+COMMENT ON SCHEMA coworking_analytics_keeper IS :'mark';
 COMMIT;
 
 \include sql/install/others_tables.sql

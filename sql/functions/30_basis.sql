@@ -16,9 +16,10 @@ AS $body$
      AND c.relname = 'tokens'
      AND p.proname = 'note_change'
      AND p.pronamespace = (SELECT k.oid FROM pg_catalog.pg_namespace AS k WHERE k.nspname = 'coworking_analytics_keeper')
-     AND g.tgenabled = 'A' -- replicated rows count, too
+     AND g.tgenabled <> 'D'
    GROUP BY c.oid
   HAVING count(*) = 1
+     AND bool_and(g.tgenabled = 'A') -- which replicated rows fire, too
 $body$;
 
 -- One row while tokens is a table that the trigger can follow. The row differs after anything that may

@@ -67,5 +67,6 @@ BEGIN
   IF to_regnamespace('coworking_analytics_keeper') IS NULL THEN
     CREATE SCHEMA coworking_analytics_keeper AUTHORIZATION coworking_analytics_keeper;
   END IF;
+  ALTER SCHEMA coworking_analytics_keeper OWNER TO coworking_analytics_keeper; -- a restored one may be another's
 END
 $body$;

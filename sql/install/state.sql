@@ -16,9 +16,9 @@ WITH ours AS (
     LEFT JOIN pg_namespace AS n ON n.nspname = 'coworking_analytics'
     LEFT JOIN pg_namespace AS k ON k.nspname = 'coworking_analytics_keeper'
 ), objects AS (
-  SELECT concat_ws(' ', n.nspname, n.nspacl) AS text
+  SELECT concat_ws(' ', n.nspname, n.nspacl, CASE WHEN n.oid = ours.keeper_schema THEN n.nspowner::regrole END) AS text
     FROM pg_namespace AS n
-   WHERE n.nspname IN ('coworking_analytics', 'coworking_analytics_keeper')
+    JOIN ours ON n.oid IN (ours.schema, ours.keeper_schema)
   UNION ALL
   SELECT concat_ws(' ', c.relname, c.relkind, c.relacl)
     FROM pg_class AS c
@@ -26,7 +26,8 @@ WITH ours AS (
    WHERE c.relname = ANY (string_to_array(:'tables', ' '))
   UNION ALL
   SELECT concat_ws(' ', p.pronamespace = ours.schema, p.proname, pg_get_function_identity_arguments(p.oid), p.prosrc,
-                   p.prosecdef, p.provolatile, p.proconfig, p.proacl)
+                   p.prosecdef, p.provolatile, p.proconfig, p.proacl,
+                   CASE WHEN p.pronamespace = ours.keeper_schema THEN p.proowner::regrole END)
     FROM pg_proc AS p
     JOIN ours ON p.pronamespace IN (ours.schema, ours.keeper_schema)
    WHERE p.proname = ANY (string_to_array(:'functions', ' '))
@@ -53,8 +54,7 @@ SELECT (SELECT count(*) = 2 FROM tables) AS has_tables,
        coalesce(ours.is_marked, false) AS is_ours,
        ours.schema IS NOT NULL AND NOT coalesce(ours.is_marked, false)
        OR ours.keeper_schema IS NOT NULL
-          AND NOT EXISTS (SELECT FROM pg_namespace AS k
-                           WHERE k.oid = ours.keeper_schema AND pg_get_userbyid(k.nspowner) = 'coworking_analytics_keeper')
+          AND obj_description(ours.keeper_schema, 'pg_namespace') IS DISTINCT FROM :'mark'
          AS is_foreign,
        coalesce(ours.note -> 'migrations', '{}') AS applied,
        ours.note,

@@ -111,6 +111,8 @@ HALVES = {
     "the schema is closed": "REVOKE USAGE ON SCHEMA coworking_analytics FROM coworking_analytics_reader",
     "a right on a column is missing": "REVOKE SELECT (used_at) ON tokens FROM coworking_analytics_reader",
     "the keeper's right on a column is missing": "REVOKE SELECT (user_id) ON tokens FROM coworking_analytics_keeper",
+    "the keeper's functions are another's": "ALTER FUNCTION coworking_analytics_keeper.note_change() OWNER TO pg_database_owner;"
+                                            "ALTER SCHEMA coworking_analytics_keeper OWNER TO pg_database_owner",
     "the keeper's schema is gone": "DROP SCHEMA coworking_analytics_keeper CASCADE",
 }
 
