@@ -506,7 +506,8 @@ def alone(own_server):
         connection.execute("ALTER SYSTEM SET autovacuum = off")
         connection.execute("SELECT pg_reload_conf()")
     database = make_database(own_server)
-    database.execute("SELECT coworking_analytics.start_inspection(); SELECT FROM coworking_analytics.inspect()")  # or a logger does
+    for _ in range(6):  # or a logger does
+        database.execute("SELECT FROM coworking_analytics_keeper.maintain(true)")
     return database
 
 

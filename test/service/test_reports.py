@@ -560,8 +560,8 @@ def test_the_reader_s_role_serves_everything(run, reader):
     "TRUNCATE tokens",
     "SELECT user_id FROM tokens FOR UPDATE",
     "BEGIN; LOCK TABLE tokens IN SHARE MODE",
-    "INSERT INTO coworking_analytics.migrations (number, name) VALUES (99, 'mine')",
-    "DELETE FROM coworking_analytics.migrations",
+    "INSERT INTO coworking_analytics.inspections DEFAULT VALUES",
+    "DELETE FROM coworking_analytics.rollup_state",
     "CREATE TABLE coworking_analytics.mine ()",
     "CREATE OR REPLACE FUNCTION coworking_analytics.daily_usage() RETURNS TABLE (date date, visits bigint)"
     " LANGUAGE sql AS 'SELECT NULL::date, 0::bigint'",
