@@ -20,7 +20,8 @@ IN_SCHEMAS = "CREATE PUBLICATION p FOR TABLES IN SCHEMA coworking_analytics, pub
 SLOT = "SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"
 CHANGES = [
     "UPDATE tokens SET used_at = now() WHERE id % 7 = 0",
-    "UPDATE tokens SET created_at = created_at - interval '9 h', user_id = user_id % 30 + 1 WHERE id % 11 = 0",
+    "UPDATE tokens SET created_at = created_at - interval '9 h', user_id = user_id % 30 + 1"
+    " WHERE id % 11 = 0 AND created_at > '2000-01-01'",  # not where the calendar begins
     "DELETE FROM tokens WHERE id % 13 = 0",
     "INSERT INTO tokens (user_id, token, used_at) SELECT n % 30 + 1, 'x', now() FROM generate_series(1, 1500) AS n",
     "UPDATE tokens SET used_at = NULL WHERE id > 3000",

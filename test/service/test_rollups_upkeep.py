@@ -215,7 +215,7 @@ def test_one_of_many_callers_rebuilds_and_the_others_say_so(big):
     big.execute("VACUUM FULL tokens")
     with big.connect(**big.reader) as other, big.connect(**big.reader) as logger, concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert maintain(other, calls=1)[0][0] == "rebuilding"
-        rebuild_step = pool.submit(maintain, logger)
+        rebuild_step = pool.submit(maintain, logger, calls=1000)
         seen = []
         while not rebuild_step.done():
             began = time.monotonic()
