@@ -53,7 +53,7 @@ SET lock_timeout = '100ms'
 AS $body$
 DECLARE
   part CONSTANT bigint := 50000;
-  rebuilt_part CONSTANT bigint := 5000000;
+  rebuilt_part CONSTANT bigint := 20000000; -- of more parts user_tokens would come out larger
   before coworking_analytics.rollup_state;
   state coworking_analytics.rollup_state;
 BEGIN
