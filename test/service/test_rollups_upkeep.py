@@ -219,8 +219,9 @@ def test_one_of_many_callers_rebuilds_and_the_others_say_so(big):
         seen = []
         while not rebuild_step.done():
             began = time.monotonic()
-            seen.append(other.execute("SELECT rollups, folded FROM coworking_analytics_keeper.maintain(true)")[0])
-            assert time.monotonic() - began < 1 or rebuild_step.done()
+            seen.append(other.execute("SELECT rollups, folded FROM coworking_analytics_keeper.maintain()")[0])
+            assert time.monotonic() - began < 2
+            time.sleep(0.05)
         assert rebuild_step.result()[-1][0] == "on"
     assert ("rebuilding", 0) in seen
     check_exact(big)
