@@ -5,11 +5,15 @@
 #include "deadline.h"
 #include "sql.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT_STEP_LIMIT_MS = 10000 };
+enum {
+    SHORT_STEP_LIMIT_MS = 10000,
+    PAUSE_MS = 1000, /* while another session rebuilds: many loggers may wait for it */
+};
 
 static const struct db_query is_migrated_query = {"is_migrated", sql_logger_is_migrated, 0};
 static const struct db_query maintain_query = {"maintain", sql_logger_maintain, 1};
@@ -74,7 +78,12 @@ enum status upkeep_do_short(struct db *db, int64_t until, struct upkeep *upkeep)
 
 enum status upkeep_do_long(struct db *db, int64_t until, struct upkeep *upkeep) {
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && strcmp(upkeep->next, "nothing") != 0 && deadline_left(until) > 0)
+    while (status == STATUS_OK && strcmp(upkeep->next, "nothing") != 0 &&
+           deadline_left(until) > 0) {
+        int64_t rebuilt = upkeep->rebuilt;
         status = do_step(db, "true", deadline_in(UPKEEP_STATEMENT_MS), upkeep);
+        if (upkeep->rebuilt >= 0 && upkeep->rebuilt == rebuilt)
+            (void)poll(NULL, 0, PAUSE_MS);
+    }
     return status;
 }

@@ -22,6 +22,7 @@ enum {
     RUN_LIMIT_MS = 25000,      /* from then on nothing new is begun */
     DAYS_SHOWN = 31,
     DATE_SIZE = 16,
+    REASON_SIZE = 256,
 };
 
 static const char help[] =
@@ -148,6 +149,7 @@ static void add_upkeep(struct json_object *line, struct outcome outcome,
 struct findings {
     struct outcome health, readiness, database, rollups;
     bool is_connected;
+    char rollups_error[REASON_SIZE]; /* a copy: the next query has a reason of its own */
     struct usage usage;
     struct upkeep upkeep;
 };
@@ -162,6 +164,10 @@ static void check_all(const struct config *config, struct db *db, struct finding
     if (!found->is_connected)
         return;
     found->rollups = keep_rollups(db, &found->upkeep);
+    if (found->rollups.error) {
+        (void)snprintf(found->rollups_error, REASON_SIZE, "%s", found->rollups.error);
+        found->rollups.error = found->rollups_error;
+    }
     found->database = read_usage(db, &found->usage);
 }
 
