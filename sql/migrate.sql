@@ -1,21 +1,22 @@
--- Brings schema coworking_analytics up to date. The build puts this file and those that it includes
--- together (sql/generate); analytics-fcgi --migrate hands the whole to psql, with these variables:
+-- Brings schema coworking_analytics up to date. At build time sql/generate puts this file and those that
+-- it includes together; analytics-fcgi --migrate passes the result to psql, with these variables:
 --   worker, logger: the roles that workers and logger log in as
---   worker_settings, logger_settings: what their sessions are set to, a line each, as name=value
---   rollups: on, or off where nobody may put a trigger on tokens; then reports read tokens itself
--- It may be run at any time, again, and by several at once. Where there is nothing to do it changes
--- nothing and needs no rights.
+--   worker_settings, logger_settings: the settings of their sessions, one name=value per line
+--   worker_verifier, logger_verifier: the SCRAM verifiers of their passwords; empty: leave the passwords alone
+--   rollups: on; or off where nobody may put a trigger on tokens, and reports read tokens directly
+-- It may run at any time, repeatedly and concurrently. When the schema is up to date, it changes nothing
+-- and needs no rights.
 --
--- The session may be a superuser's, and our schema is not a superuser's. So this reads catalogs and runs
--- DDL, and never calls a function of ours, nor reads or writes a table of ours or of the coworking
--- service: any of them could run what its owner has attached to it. What was applied stands in the
--- comment on the schema, behind a line that marks the schema as ours.
+-- A superuser may run this, and other roles own our schema. So it reads catalogs and runs DDL. It never
+-- calls a function of ours, and never reads or writes a table of ours or of the coworking service: their
+-- owners could attach code, which would run as the superuser. What has been applied is recorded in the
+-- comment on the schema, whose first line marks the schema as ours.
 \set ON_ERROR_STOP on
 \set VERBOSITY terse
 \set QUIET on
 \set mark 'Coworking analytics: reports on users and tokens'
 
--- Settings are local to a transaction: behind a pooler the session is not ours alone.
+-- Settings are local to a transaction, since behind a pooler others use the same session.
 BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
 SET LOCAL search_path = pg_catalog;
 \include sql/install/state.sql
@@ -23,18 +24,18 @@ COMMIT;
 \if :has_tables
 \else
   DO $body$ BEGIN
-    RAISE EXCEPTION 'public.users or public.tokens is missing: the coworking service creates them';
+    RAISE EXCEPTION 'public.users or public.tokens is missing: let the coworking service create them first';
   END $body$;
 \endif
 \if :is_foreign
   DO $body$ BEGIN
-    RAISE EXCEPTION 'schema coworking_analytics or coworking_analytics_keeper is there and is not ours: rename it, or, if it is to be ours, give it the comment "Coworking analytics: reports on users and tokens"';
+    RAISE EXCEPTION 'schema coworking_analytics or coworking_analytics_keeper exists and is not ours: rename it; or, to let this service use it, give it the comment "Coworking analytics: reports on users and tokens"';
   END $body$;
 \endif
 
 SELECT :'applied'::pg_catalog.jsonb OPERATOR(pg_catalog.@>) :'migrations'::pg_catalog.jsonb
        AND :'functions_are_current' AND :'rollups_are_noted' AND :'rights_are_current' AND :'trigger_is_current'
-       AND :'roles_are_current' AND :'is_moved' AS is_current
+       AND :'roles_are_current' AND :'is_moved' AND :'worker_verifier' = '' AND :'logger_verifier' = '' AS is_current
 \gset
 \if :is_current
   \echo 'schema coworking_analytics is up to date'
@@ -45,9 +46,18 @@ BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL search_path = pg_catalog;
 SET LOCAL client_min_messages = warning;
 SET LOCAL lock_timeout = '60s';
-SET LOCAL check_function_bodies = off; -- a body may name a column that is not there at present
+SET LOCAL check_function_bodies = off; -- a body may name a column that is missing at the moment
+-- DO cannot read psql variables.
+SELECT set_config('coworking_analytics.worker', :'worker', true),
+       set_config('coworking_analytics.worker_settings', :'worker_settings', true),
+       set_config('coworking_analytics.worker_verifier', :'worker_verifier', true),
+       set_config('coworking_analytics.logger', :'logger', true),
+       set_config('coworking_analytics.logger_settings', :'logger_settings', true),
+       set_config('coworking_analytics.logger_verifier', :'logger_verifier', true)
+\g /dev/null
 \include sql/install/roles.sql
 \include sql/install/schema.sql
+\include sql/install/logins.sql
 \include sql/install/memberships.sql
 \include sql/install/state.sql
 \include migrations

@@ -1,15 +1,15 @@
--- Sample data, the same every time: 1,000 users and 2,500 tokens over the 13 weeks from
--- 2026-06-01, busy on weekdays and around 9, quiet at weekends. For the private database and tests.
+-- Sample data, the same every time: 1,000 users, and 2,500 tokens over the 13 weeks from 2026-06-01.
+-- Weekdays and mornings around 9 are busy, weekends quiet. For the private database and the tests.
 BEGIN;
 
--- A number in [0, 1) for each pair of an item and a purpose. random() differs between versions.
+-- A number in [0, 1) for each item and purpose. random() would differ between versions of PostgreSQL.
 CREATE FUNCTION pg_temp.chance(item integer, purpose text) RETURNS double precision
 LANGUAGE sql IMMUTABLE
 AS $body$
   SELECT ('x' || substr(md5(purpose || item), 1, 8))::bit(32)::bigint / 4294967296.0
 $body$;
 
--- A year of joining, ever faster; ids follow the dates.
+-- Users join over a year, at a growing rate; a higher id means a later date.
 INSERT INTO users (first_name, last_name, joined_at, is_active)
 SELECT (ARRAY['Ada', 'Béla', 'Chidi', 'Dana', 'Emeka', 'Fatma', 'Goran', 'Hana', 'Ines', 'Jun',
               'Kofi', 'Lena', 'Mei', 'Noor', 'Olu', 'Petra', 'Quinn', 'Rosa', 'Sven', 'Tara'])
@@ -24,7 +24,7 @@ SELECT (ARRAY['Ada', 'Béla', 'Chidi', 'Dana', 'Emeka', 'Fatma', 'Goran', 'Hana'
   FROM generate_series(1, 1000) AS n
  ORDER BY n;
 
--- Each hour has a weight; a token falls into an hour with a probability in proportion to it.
+-- A token falls into each hour with a probability proportional to the hour's weight.
 WITH hours AS (
   SELECT hour,
          sum((ARRAY[1.0, 1.15, 1.2, 1.1, 0.8, 0.25, 0.15])[extract(isodow FROM hour)::integer]
@@ -45,7 +45,7 @@ WITH hours AS (
     FROM scale, generate_series(1, 2500) AS n
 )
 INSERT INTO tokens (user_id, token, created_at, used_at)
-SELECT -- One of those who had joined by then, the early ones more often.
+SELECT -- A user who had joined by then; early ones are more likely.
        1 + floor(pg_temp.chance(n, 'user') ^ 1.6 * width_bucket(created_at, joins))::integer,
        lpad(floor(1000000 * pg_temp.chance(n, 'token'))::text, 6, '0'),
        date_trunc('milliseconds', created_at),

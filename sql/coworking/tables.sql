@@ -1,5 +1,5 @@
--- The two tables as the coworking service makes them. For the private database and the tests only:
--- a real deployment finds them there.
+-- The two tables as the coworking service creates them. Only for the private database and the tests: in a
+-- real deployment they already exist.
 CREATE TABLE users (
   id serial PRIMARY KEY,
   first_name varchar(50) NOT NULL,

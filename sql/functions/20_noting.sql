@@ -1,6 +1,6 @@
--- Noting: the trigger on tokens, and what keeps replicated rows out of our own tables.
+-- Noting: the trigger on tokens, and the trigger that keeps replicated rows out of our own tables.
 
--- Whether the columns that rollups need have types that they can follow.
+-- Whether the columns that the rollups read have types that they support.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.are_known(id regtype, user_id regtype, created_at regtype, used_at regtype)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -11,15 +11,19 @@ AS $body$
          AND used_at = 'pg_catalog.timestamp'::pg_catalog.regtype
 $body$;
 
--- Notes the old and the new version of a token that is below noted_to. A write must never fail because
--- of this trigger, whatever has become of the columns:
---  * A column is missing: what reads it fails inside a block of its own. That block writes nothing, so
---    its subtransaction gets no transaction id and costs nobody else anything.
---  * A column has another type: a cast from it could be somebody else's code, which would run with our
+-- Notes the old and the new version of a token whose id is below noted_to. A write must never fail because
+-- of this trigger, whatever happens to the columns:
+--  * A column is missing: the block that reads it fails and is caught. It writes nothing, so its
+--    subtransaction gets no transaction id and has no cost for others.
+--  * A column has another type: a cast from it could be code of somebody else, which would run with our
 --    rights. So nothing is cast; concat() runs only the type's output function.
---  * A column had another type when this session planned the function: the plan then fails for as long
---    as the session lasts. EXECUTE reads the columns as they are now.
--- In the first two cases the table is not what basis() asks for, so reports do not read the rollups.
+--  * A column had another type when this session planned the function: the plan then fails until the
+--    session ends. EXECUTE reads the columns as they are now.
+-- In the first two cases the table does not meet the conditions of basis(), so reports do not read the rollups.
+--
+-- Each change is noted once, as the row was written: AFTER triggers see what BEFORE triggers and rules made
+-- of a row, and statements inside other triggers fire this one as well. The owner of tokens may put further
+-- triggers with this function on the table; only the one with our name notes, since a table has one of a name.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.note_change()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -74,6 +78,9 @@ BEGIN
           RETURN NULL;
       END;
   END;
+  IF TG_NAME <> 'coworking_analytics_change' THEN
+    RETURN NULL;
+  END IF;
   INSERT INTO coworking_analytics.token_changes (relation, change, id, user_id, created_at, used_at)
   SELECT TG_RELID, c.*
     FROM (VALUES (-1, old_id, old_user_id, old_created_at, old_used_at),
@@ -83,33 +90,15 @@ BEGIN
 END
 $body$;
 
--- A publication of all tables also publishes ours. A subscriber has rollups of its own, made from its own
--- tokens, so it leaves out the publisher's: this trigger fires for replicated rows alone. It lets the
--- keeper's rows pass, which note_change() writes while a replicated token is applied.
+-- A publication of all tables also publishes ours. A subscriber builds rollups of its own from the tokens
+-- it receives, and discards the publisher's rows for our tables: install/rights.sql gives each of them this
+-- trigger, which fires for replicated rows only. It lets the keeper's rows through: note_change() writes
+-- them while a replicated token is applied.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.leave_out_replicated_row()
 RETURNS trigger
 LANGUAGE plpgsql
 AS $body$
 BEGIN
   RETURN NULL;
-END
-$body$;
-
-DO $body$
-DECLARE
-  ours name;
-BEGIN
-  FOR ours IN SELECT c.relname
-                FROM pg_catalog.pg_class AS c
-               WHERE c.relnamespace = 'coworking_analytics'::regnamespace
-                 AND c.relkind = 'r'
-                 AND c.relname IN ('token_changes', 'rollup_state', 'daily_tokens', 'hourly_visits', 'user_tokens', 'inspections')
-                 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = c.oid AND g.tgname = 'leave_out_replicated_row')
-  LOOP
-    EXECUTE format('CREATE TRIGGER leave_out_replicated_row BEFORE INSERT OR UPDATE OR DELETE ON coworking_analytics.%I'
-                   ' FOR EACH ROW WHEN (current_user <> ''coworking_analytics_keeper'')'
-                   ' EXECUTE FUNCTION coworking_analytics_keeper.leave_out_replicated_row()', ours);
-    EXECUTE format('ALTER TABLE coworking_analytics.%I ENABLE REPLICA TRIGGER leave_out_replicated_row', ours);
-  END LOOP;
 END
 $body$;

@@ -1,59 +1,46 @@
--- What rollups rest on: the table, its columns and the trigger. When any of them is no longer what it
--- was, writes may have gone unnoted, and reports read tokens itself until the rollups are made anew.
-
--- One row when our trigger on tokens is there once, whatever its name, and always fires. A trigger that
--- was disabled or renamed in between has another xmin.
-CREATE OR REPLACE FUNCTION coworking_analytics.tokens_trigger()
-RETURNS TABLE (relation oid, identity text)
-LANGUAGE sql STABLE
-AS $body$
-  SELECT c.oid, string_agg(pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled), ',')
-    FROM pg_catalog.pg_class AS c
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid
-    JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
-   WHERE n.nspname = 'public'
-     AND c.relname = 'tokens'
-     AND p.proname = 'note_change'
-     AND p.pronamespace = (SELECT k.oid FROM pg_catalog.pg_namespace AS k WHERE k.nspname = 'coworking_analytics_keeper')
-     AND g.tgenabled <> 'D'
-   GROUP BY c.oid
-  HAVING count(*) = 1
-     AND bool_and(g.tgenabled = 'A') -- which replicated rows fire, too
-$body$;
+-- The basis of the rollups: the table, its columns and the trigger. When any of them has changed, writes
+-- may have gone unnoted, and reports read tokens directly until the rollups are rebuilt.
 
 -- One row while tokens is a table that the trigger can follow. The row differs after anything that may
 -- have changed tokens without firing the trigger: TRUNCATE, a new table, a rewrite by ALTER TABLE (or by
--- VACUUM FULL, which looks the same), columns that changed places, types or NOT NULL, a trigger that was
--- disabled. A column that was renamed in between has another xmin.
+-- VACUUM FULL, which looks the same), a column with another position, type or NOT NULL, a trigger that was
+-- disabled. A column or a trigger that was renamed and renamed back has another xmin.
 CREATE OR REPLACE FUNCTION coworking_analytics.basis()
 RETURNS TABLE (relation oid, file oid, columns text[], trigger text)
 LANGUAGE sql STABLE
 AS $body$
-  SELECT c.oid, c.relfilenode, pg_catalog.array_agg(pg_catalog.concat_ws(' ', a.attname, a.attnum, a.xmin) ORDER BY a.attnum), g.identity
-    FROM coworking_analytics.tokens_trigger() AS g
-    JOIN pg_catalog.pg_class AS c ON c.oid = g.relation
+  SELECT c.oid,
+         c.relfilenode,
+         pg_catalog.array_agg(pg_catalog.concat_ws(' ', a.attname, a.attnum, a.xmin) ORDER BY a.attnum),
+         pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled)
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'public'
+    JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid AND g.tgname = 'coworking_analytics_change'
+    JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid AND p.proname = 'note_change'
+    JOIN pg_catalog.pg_namespace AS k ON k.oid = p.pronamespace AND k.nspname = 'coworking_analytics_keeper'
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
-   WHERE c.relkind = 'r'
+   WHERE c.relname = 'tokens'
+     AND c.relkind = 'r'
      AND c.relam = (SELECT m.oid FROM pg_catalog.pg_am AS m WHERE m.amname = 'heap')
-     AND c.relpersistence = 'p' -- a crash empties the others
+     AND c.relpersistence = 'p' -- a crash empties an unlogged table
      AND NOT c.relhassubclass
+     AND g.tgenabled = 'A' -- ALWAYS: replicated rows fire no other kind
      AND (a.attname IN ('id', 'user_id') AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
           OR a.attname IN ('created_at', 'used_at') AND a.atttypid = 'timestamp'::regtype)
      AND (a.attnotnull OR a.attname = 'used_at')
-     AND a.attgenerated <> 'v' -- no trigger sees such a value; and PostgreSQL 18 has NOT NULL that is not checked yet
-     AND NOT EXISTS (SELECT
-                       FROM pg_catalog.pg_constraint AS n
-                      WHERE n.conrelid = c.oid
-                        AND n.contype = 'n'
-                        AND n.conkey = ARRAY[a.attnum]
-                        AND NOT n.convalidated)
-   GROUP BY c.oid, c.relfilenode, g.identity
+     AND a.attgenerated <> 'v' -- a trigger does not see the value of a virtual column
+     AND NOT EXISTS (SELECT -- since PostgreSQL 18 a NOT NULL constraint may be NOT VALID
+                       FROM pg_catalog.pg_constraint AS o
+                      WHERE o.conrelid = c.oid
+                        AND o.contype = 'n'
+                        AND o.conkey = ARRAY[a.attnum]
+                        AND NOT o.convalidated)
+   GROUP BY 1, 2, 4
   HAVING count(*) = 4
 $body$;
 
--- One row while the basis that the rollups were made on is still there. Every report asks, so this only
--- looks up the catalog's rows that rollup_state names.
+-- One row while the basis that the rollups were built on is unchanged. Every report calls this, so it
+-- looks up only the catalog rows that rollup_state names.
 CREATE OR REPLACE FUNCTION coworking_analytics.unchanged_basis()
 RETURNS TABLE (relation oid, is_complete boolean)
 LANGUAGE sql STABLE
@@ -74,10 +61,11 @@ AS $body$
      AND EXISTS (SELECT
                    FROM pg_catalog.pg_trigger AS g
                   WHERE g.tgrelid = s.relation
+                    AND g.tgname = 'coworking_analytics_change'
                     AND pg_catalog.concat_ws(' ', g.oid, g.xmin, g.tgenabled) = s.trigger)
 $body$;
 
--- One row while reports read the rollups, none while they have to read tokens.
+-- One row while reports read the rollups; none while they have to read tokens.
 CREATE OR REPLACE FUNCTION coworking_analytics.rollups_in_force()
 RETURNS TABLE (relation oid)
 LANGUAGE sql STABLE
@@ -95,4 +83,4 @@ AS $body$
 $body$;
 
 COMMENT ON FUNCTION coworking_analytics.uses_rollups() IS
-  'Whether reports read the rollups; else they read tokens, as exactly but at its cost';
+  'Whether reports read the rollups; otherwise they read tokens, which is as exact but slower';

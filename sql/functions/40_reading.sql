@@ -1,10 +1,10 @@
--- Reading: tokens per day, hour and user, from the rollups where they hold, else from tokens. Reports
--- call days(), hours() and user_tokens() and never the tables.
+-- Reading: tokens per day, hour and user, from the rollups while they are in force, otherwise from tokens.
+-- Reports call days(), hours() and user_tokens(), and never read the tables.
 --
--- Bodies are strings, so PostgreSQL records no dependency on the coworking service's tables: it may
--- alter, drop and restore them as if we were not there. The functions run with the caller's rights and
--- have no SET clause: only such functions are merged into the calling query, which then streams instead
--- of first collecting all rows.
+-- Function bodies are strings, so PostgreSQL records no dependency on the coworking service's tables: the
+-- service can alter, drop and restore them as if we were not there. The functions run with the caller's
+-- rights and have no SET clause, because PostgreSQL inlines only such functions. The calling query then
+-- streams its rows instead of collecting them first.
 
 -- From tokens. The casts make a report independent of the columns' exact types.
 CREATE OR REPLACE FUNCTION coworking_analytics.days_from_tokens()
@@ -16,7 +16,7 @@ AS $body$
          sum(m.within_5_minutes), sum(m.within_15_minutes), sum(m.within_60_minutes)
     FROM public.tokens AS t
    CROSS JOIN LATERAL coworking_analytics.day_measures(1, t.created_at::timestamp, t.used_at::timestamp) AS m
-   -- Never evaluated. A column of type text has no such operator: an error here, as in the plain query.
+   -- Never evaluated, but it makes a column of type text an error, as it is in the plain query.
    WHERE true OR t.created_at + interval '0' < t.used_at
    GROUP BY m.date
 $body$;
@@ -35,16 +35,16 @@ CREATE OR REPLACE FUNCTION coworking_analytics.user_tokens_from_tokens()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
 AS $body$
-  -- Grouped by the column as it is stored, which is the index's order. A cast would also accept texts.
+  -- Groups by the column itself, to use its index. Adding a bigint, unlike a cast, is an error for type text.
   SELECT c.user_id + bigint '0', c.tokens
     FROM (SELECT t.user_id, count(*) AS tokens FROM public.tokens AS t GROUP BY t.user_id) AS c
 $body$;
 
--- From the rollups: what they hold, what changed there since (token_changes), and the tail: the tokens
--- from folded_to on.
+-- From the rollups: their counts, the changes below folded_to since then (token_changes), and the tail, which
+-- is the tokens from folded_to on.
 
--- In plpgsql, so that these queries are planned apart from the report's. The upper bound excludes nothing:
--- without one the planner expects a third of the table; with one it expects few rows and uses the index.
+-- In plpgsql, so that these queries are planned separately from the report's. The upper bound excludes
+-- nothing: without it the planner expects a third of the table, with it few rows, and uses the index.
 CREATE OR REPLACE FUNCTION coworking_analytics.tail_dates()
 RETURNS TABLE (created_at timestamp, used_at timestamp)
 LANGUAGE plpgsql STABLE ROWS 1000
@@ -137,8 +137,8 @@ AS $body$
   HAVING sum(r.visits) <> 0
 $body$;
 
--- Not one GROUP BY over both, as above: of many users the first could then be sent only after the last
--- was counted.
+-- A join instead of one GROUP BY over both, as above: that would have to count all users before it could send
+-- the first.
 CREATE OR REPLACE FUNCTION coworking_analytics.user_tokens_from_rollups()
 RETURNS TABLE (user_id bigint, tokens bigint)
 LANGUAGE sql STABLE
@@ -156,10 +156,10 @@ AS $body$
     ORDER BY u.user_id)
 $body$;
 
--- One of the two halves has nothing to do: its condition is evaluated once, before it starts. Both lock
--- tokens, as a plain query does, so no TRUNCATE or ALTER TABLE comes between the condition and the rows.
--- (With a snapshot that is older than a TRUNCATE, the plain query is wrong too.) Each half is in order by
--- itself, so that the two are merged as they come.
+-- Only one of the two halves runs: each evaluates its condition once, before it starts. Both lock tokens, as
+-- a plain query does, so no TRUNCATE or ALTER TABLE can come between the condition and the rows. (With a
+-- snapshot from before a TRUNCATE, the plain query is wrong too.) Each half is sorted, so that the report's
+-- ORDER BY merges the two without another sort.
 CREATE OR REPLACE FUNCTION coworking_analytics.days()
 RETURNS TABLE (date date, requested bigint, used bigint, used_before_request bigint,
                within_5_minutes bigint, within_15_minutes bigint, within_60_minutes bigint)

@@ -1,22 +1,22 @@
--- Folding: moves the tail and the noted changes into the rollups, a part at a time. Called by maintain().
+-- Folding: moves the tail and the noted changes into the rollups, in parts. Called by maintain().
 
--- In READ COMMITTED every statement has a snapshot newer than the locks taken before it. An older one
--- could show what is no longer so, and a sequence set by that would stay set even after a rollback.
+-- In READ COMMITTED every statement has a snapshot that is newer than the locks taken before it. An older
+-- snapshot could show outdated rows, and a sequence set from them would keep its value even after a rollback.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.demand_read_committed()
 RETURNS void
 LANGUAGE plpgsql
 AS $body$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'rollups are kept in transactions that are READ COMMITTED, not %',
+    RAISE EXCEPTION 'upkeep of the rollups needs isolation level READ COMMITTED, not %',
       upper(current_setting('transaction_isolation'));
   END IF;
 END
 $body$;
 
--- Keeps TRUNCATE and ALTER TABLE away until the transaction ends, with a reader's lock: a snapshot does
--- not protect from them (PostgreSQL's manual, MVCC, "Caveats"). LOCK TABLE would need a right on the
--- whole table, where the keeper has one on some columns.
+-- Blocks TRUNCATE and ALTER TABLE until the transaction ends, with the lock that every reader takes: a
+-- snapshot gives no protection from them (PostgreSQL's manual, MVCC, "Caveats"). LOCK TABLE would need a
+-- right on the whole table, and the keeper has rights on some columns only.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.hold_tokens()
 RETURNS void
 LANGUAGE plpgsql
@@ -26,8 +26,8 @@ BEGIN
 END
 $body$;
 
--- One session at a time changes the rollups. The lock is on a table of ours: nobody without rights on it
--- can take it, as they could an advisory lock. False when another session has it.
+-- Lets one session at a time change the rollups; returns false when another session has the lock. The lock
+-- is on a table of ours: unlike an advisory lock, only a role with rights on the table can take it.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.lock_rollups()
 RETURNS boolean
 LANGUAGE plpgsql
@@ -42,7 +42,7 @@ EXCEPTION
 END
 $body$;
 
--- The id that the tail begins at when the newest tokens, this many of them, stay in it.
+-- The id at which the tail begins when this many of the newest tokens stay in it.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.first_kept_back(kept_back integer)
 RETURNS bigint
 LANGUAGE plpgsql STABLE
@@ -57,25 +57,25 @@ END
 $body$;
 
 -- Folds at most that many changes and tokens, and returns how many it folded: none while another session
--- folds, or while tokens is locked. The newest tokens are kept back, since they are the likeliest to change.
+-- folds or tokens is locked. The newest tokens stay in the tail, since they are the likeliest to change.
 --
--- folded_to may pass a token only when each transaction that wrote it either is visible in the snapshot
+-- folded_to may pass a token only when every transaction that wrote it either is visible in the snapshot
 -- or has noted its change:
 --  1. A call raises noted_to. It is a sequence, so writers see the new value at once.
---  2. The next call stores its own transaction id: noted_since. Writers with a later id see the
+--  2. The next call stores its own transaction id as noted_since. Writers with a later id have seen the
 --     new value.
---  3. When no earlier transaction is left (noted_since <= the snapshot's xmin), folded_to follows to
+--  3. Once no earlier transaction is running (noted_since <= the snapshot's xmin), folded_to moves up to
 --     noted_to.
--- A rebuild need not wait: it ends at rebuild_to, and below that writers have noted every change since
+-- A rebuild need not wait: it ends at rebuild_to, and writers have noted every change below that since
 -- before the rebuild began.
 --
--- A sequence is not rolled back, so what a failed call did to it stays:
---  * Where the sequence and the table differ, the steps begin anew.
---  * The sequence is lowered, where writers note too much, only while the table has no noted_since.
---    Otherwise a failed call might lower it and another raise it to the table's value again, and writers
---    in between, who saw it lower, would be missed.
---  * A transaction that wrote before this call has an earlier id, and may itself have moved folded_to. It
---    stores no noted_since and does not lower the sequence.
+-- A rollback does not undo what a failed call did to the sequence:
+--  * When the sequence and the table differ, the steps start over.
+--  * The sequence is lowered, when writers note more than they need to, only while the table has no
+--    noted_since. Otherwise one failed call could lower it and another raise it back to the table's value,
+--    and the fold would miss writers that saw the lower value in between.
+--  * When the calling transaction has already written, it has an earlier id and may itself have moved
+--    folded_to. It then stores no noted_since and does not lower the sequence.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.fold(most bigint, kept_back integer DEFAULT 1000)
 RETURNS bigint
 LANGUAGE plpgsql
@@ -100,10 +100,10 @@ BEGIN
     PERFORM coworking_analytics_keeper.hold_tokens();
   EXCEPTION
     WHEN lock_not_available THEN
-      RETURN 0; -- somebody changes the table: later
+      RETURN 0; -- somebody is changing the table: a later call folds
   END;
   IF NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()) THEN
-    RETURN 0; -- it changed before the lock was granted
+    RETURN 0; -- the table changed before the lock was granted
   END IF;
   SELECT * INTO STRICT state FROM coworking_analytics.rollup_state;
   before := state;

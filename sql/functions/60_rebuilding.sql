@@ -1,10 +1,10 @@
--- Rebuilding: empties the rollups, which fold() then fills again from the first token on, in parts.
--- Until it has reached rebuild_to, reports read tokens. Writers and readers go on meanwhile.
+-- Rebuilding: empties the rollups, and fold() fills them again in parts, from the first token on. Reports
+-- read tokens until it has reached rebuild_to. Writers and readers continue meanwhile.
 
--- Begins a rebuild on the basis that is there now. The caller has locked the rollups.
--- rebuild_to is an id below which writers note every change: where the rollups ended before, or where
--- noted_to is. A dump holds tables and sequences as of different moments, hence the lower of the two; and
--- it may come from another server, with other transaction ids, hence no noted_since.
+-- Starts a rebuild on the current basis. The caller has locked the rollups.
+-- rebuild_to is an id below which writers note every change: the end of the rollups before, or noted_to.
+-- A dump holds tables and sequences as of different moments, so the lower of the two counts. It may come
+-- from another server, with other transaction ids, so noted_since is cleared.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.start_rebuild()
 RETURNS void
 LANGUAGE plpgsql
@@ -19,7 +19,7 @@ BEGIN
   PERFORM coworking_analytics_keeper.demand_read_committed();
   PERFORM coworking_analytics_keeper.hold_tokens() FROM coworking_analytics.basis();
   IF NOT EXISTS (SELECT FROM coworking_analytics.basis()) THEN
-    RAISE EXCEPTION 'public.tokens does not have the columns and the trigger that rollups need: run make migrate';
+    RAISE EXCEPTION 'public.tokens lacks the columns or the trigger that rollups need: run make migrate';
   END IF;
   PERFORM setval('coworking_analytics.noted_to', highest)
     WHERE pg_sequence_last_value('coworking_analytics.noted_to') IS NULL;
@@ -48,7 +48,7 @@ BEGIN
 END
 $body$;
 
--- Takes up to that many tokens into a rebuild that is under way.
+-- Continues a rebuild by up to that many tokens.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.go_on_rebuilding(most bigint)
 RETURNS void
 LANGUAGE plpgsql
@@ -56,13 +56,13 @@ SET search_path = pg_catalog, pg_temp
 AS $body$
 BEGIN
   IF coworking_analytics_keeper.fold(most) > 0 AND coworking_analytics.uses_rollups() THEN
-    -- What was just made from tokens need not be compared with them.
+    -- Counts as a comparison: rollups that were just built from tokens equal them.
     INSERT INTO coworking_analytics.inspections (finished_at) VALUES (clock_timestamp());
   END IF;
 END
 $body$;
 
--- How far a rebuild is, by ids, in percent.
+-- How far a rebuild has come, in percent of the range of ids.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.rebuilt_percent()
 RETURNS integer
 LANGUAGE sql STABLE

@@ -1,4 +1,4 @@
--- Checking: whether the rollups say what tokens says.
+-- Checking: compares the rollups with tokens.
 
 CREATE OR REPLACE FUNCTION coworking_analytics.check()
 RETURNS TABLE (rollup text, key text, kept text, counted text)
@@ -22,11 +22,11 @@ AS $body$
 $body$;
 
 COMMENT ON FUNCTION coworking_analytics.check() IS
-  'One row for each difference between the rollups and tokens, in one snapshot; no row when there are none';
+  'One row per difference between the rollups and tokens in one snapshot; no row when they are equal';
 
--- Whether one session may now compare the rollups with tokens: once a day, and an hour after a
--- comparison that did not end. The first call notes the start and commits, so that a comparison that
--- cannot end is not tried all the time; a call within the next minute makes it.
+-- Whether a comparison is due: a day after the last one that finished, an hour after one that did not.
+-- The first call of inspect() records the start and commits, so that a comparison that keeps failing is
+-- tried once an hour. A call within the next minute does the comparison.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.inspection_is_due()
 RETURNS boolean
 LANGUAGE sql STABLE
@@ -53,7 +53,7 @@ DECLARE
 BEGIN
   LOCK TABLE coworking_analytics.inspections IN SHARE UPDATE EXCLUSIVE MODE;
   IF NOT coworking_analytics_keeper.inspection_is_due() THEN
-    RETURN; -- another session has made it
+    RETURN; -- another session has done it
   END IF;
   SELECT max(i.started_at) INTO started
     FROM coworking_analytics.inspections AS i
@@ -70,7 +70,7 @@ BEGIN
   SELECT count(*) INTO differences FROM coworking_analytics.check();
   IF differences > 0 THEN
     IF NOT coworking_analytics_keeper.lock_rollups() THEN
-      RETURN; -- another call, within the minute or in an hour, finds them again
+      RETURN; -- another call, within the minute or in an hour, will find them again
     END IF;
     PERFORM coworking_analytics_keeper.start_rebuild();
   END IF;
@@ -79,6 +79,6 @@ BEGIN
    WHERE started_at = started;
 EXCEPTION
   WHEN lock_not_available THEN
-    RETURN; -- another session is at it, or tokens is locked
+    RETURN; -- another session is comparing, or tokens is locked
 END
 $body$;

@@ -1,6 +1,6 @@
 -- Upkeep: the one function that the logger and the migration call.
 
--- What the last migration was told: on, or off where nobody may put a trigger on tokens.
+-- Whether the last migration ran with ROLLUPS=on. It is off where nobody may put a trigger on tokens.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.wants_rollups()
 RETURNS boolean
 LANGUAGE sql STABLE
@@ -20,8 +20,8 @@ AS $body$
   DELETE FROM coworking_analytics.rollup_state;
 $body$;
 
--- How many tokens and changes reports have to read besides the rollups, up to 200,000 of each; without
--- the last 1,000 tokens, which always stay.
+-- How many tokens and changes reports read besides the rollups, up to 200,000 of each. The last 1,000
+-- tokens, which are never folded, do not count.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.count_unfolded()
 RETURNS bigint
 LANGUAGE sql STABLE
@@ -35,15 +35,16 @@ AS $body$
          + (SELECT count(*) FROM (SELECT FROM coworking_analytics.changes_to_fold() LIMIT 200000) AS changes)
 $body$;
 
--- Does the next piece of what the rollups need, in one short transaction, and says how they are:
---   rollups: on; off; rebuilding (reports read tokens); set aside (so they do, and it takes a migration
---     to mend that: the trigger is missing, or columns have types that rollups do not follow)
---   folded: tokens and changes that this call folded        behind: that still wait to be folded
---   rebuilt: percent of a rebuild that is under way         drift: rows that the last comparison with
---     tokens found to differ, for two minutes
---   next: what a caller can still do: nothing; more, at once; or something long, which only a patient
---     call does
--- Of many callers at the same time one does the work, and the others are told how far it is.
+-- Does the next piece of upkeep in one short transaction, and returns the state of the rollups:
+--   rollups: on; off; rebuilding (reports read tokens); set aside (reports read tokens until a migration:
+--     the trigger is missing, or a column has a type that rollups do not support)
+--   folded: tokens and changes that this call folded
+--   behind: tokens and changes that are still to be folded
+--   rebuilt: how far a rebuild has come, in percent
+--   drift: rows that differed in the last comparison with tokens; NULL two minutes after it
+--   next: what is left to do: nothing; more, which the next call does; or something long, which only a
+--     patient call does
+-- Of several concurrent callers one does the work, and the others report its progress.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.maintain(is_patient boolean DEFAULT false)
 RETURNS TABLE (rollups text, folded bigint, behind bigint, rebuilt integer, drift bigint, next text)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -53,12 +54,12 @@ SET lock_timeout = '100ms'
 AS $body$
 DECLARE
   part CONSTANT bigint := 50000;
-  rebuilt_part CONSTANT bigint := 20000000; -- of more parts user_tokens would come out larger
+  rebuilt_part CONSTANT bigint := 20000000; -- with smaller parts user_tokens would bloat
   before coworking_analytics.rollup_state;
   state coworking_analytics.rollup_state;
 BEGIN
   IF pg_is_in_recovery() THEN
-    RAISE read_only_sql_transaction USING MESSAGE = 'this server is a standby: rollups are kept on the primary';
+    RAISE read_only_sql_transaction USING MESSAGE = 'this server is a standby: call maintain() on the primary';
   END IF;
   PERFORM coworking_analytics_keeper.demand_read_committed();
   folded := 0;
@@ -76,7 +77,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()) THEN
     IF EXISTS (SELECT FROM coworking_analytics.basis()) AND coworking_analytics_keeper.lock_rollups() THEN
       PERFORM coworking_analytics_keeper.start_rebuild()
-        WHERE NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()); -- nobody was quicker
+        WHERE NOT EXISTS (SELECT FROM coworking_analytics.unchanged_basis()); -- unless another session just did
     END IF;
   ELSIF before.is_complete THEN
     folded := coworking_analytics_keeper.fold(part);
@@ -97,7 +98,7 @@ BEGIN
   ELSE
     rollups := 'on';
     behind := coworking_analytics_keeper.count_unfolded();
-    -- Nothing folded although something moved: the next call can go on from there.
+    -- Nothing was folded but noted_to or noted_since changed: the next call may be able to fold.
     next := CASE WHEN folded = part OR folded = 0 AND state IS DISTINCT FROM before THEN 'more'
                  WHEN coworking_analytics_keeper.inspection_is_due() THEN 'something long'
                  ELSE next END;
@@ -112,4 +113,4 @@ END
 $body$;
 
 COMMENT ON FUNCTION coworking_analytics_keeper.maintain(boolean) IS
-  'Keeps the rollups: folds, rebuilds, compares with tokens; a piece at each call';
+  'Keeps the rollups up to date: folds, rebuilds and compares with tokens, one piece per call';

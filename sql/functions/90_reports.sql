@@ -1,26 +1,4 @@
--- What reports read besides the rollups; and the two first reports, for whoever asks in SQL.
-
-CREATE OR REPLACE FUNCTION coworking_analytics.daily_usage()
-RETURNS TABLE (date date, visits bigint)
-LANGUAGE sql STABLE
-AS $body$
-  SELECT d.date, d.used
-    FROM coworking_analytics.days() AS d
-   WHERE d.used > 0
-$body$;
-
-COMMENT ON FUNCTION coworking_analytics.daily_usage() IS 'Used tokens per date of creation';
-
-CREATE OR REPLACE FUNCTION coworking_analytics.user_visits()
-RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
-LANGUAGE sql STABLE
-AS $body$
-  SELECT t.user_id, u.joined_at::timestamp, t.tokens
-    FROM coworking_analytics.user_tokens() AS t
-    LEFT JOIN public.users AS u ON u.id = t.user_id
-$body$;
-
-COMMENT ON FUNCTION coworking_analytics.user_visits() IS 'Tokens per user, used or not';
+-- What reports read besides the rollups.
 
 CREATE OR REPLACE FUNCTION coworking_analytics.members()
 RETURNS TABLE (user_id bigint, joined_at timestamp)
@@ -32,7 +10,7 @@ $body$;
 
 COMMENT ON FUNCTION coworking_analytics.members() IS 'Users, and when they joined';
 
--- One of them: the comparison is with the column as it is, so that its index is used.
+-- Compares the column without a cast, so that its index is used.
 CREATE OR REPLACE FUNCTION coworking_analytics.member(user_id bigint)
 RETURNS TABLE (joined_at timestamp)
 LANGUAGE sql STABLE
@@ -54,7 +32,7 @@ $body$;
 
 COMMENT ON FUNCTION coworking_analytics.member_states() IS 'When users joined, and whether they are active';
 
--- Both sides of the join begin behind that user, so that a page costs what it shows.
+-- Both sides of the join start after that user, so that a page reads only what it shows.
 CREATE OR REPLACE FUNCTION coworking_analytics.user_visits_after(after bigint)
 RETURNS TABLE (user_id bigint, joined_at timestamp, visits bigint)
 LANGUAGE sql STABLE
@@ -67,8 +45,8 @@ $body$;
 
 COMMENT ON FUNCTION coworking_analytics.user_visits_after(bigint) IS 'Tokens per user, used or not, of users with a higher id';
 
--- The first day of the day, week or month that holds a date. No date is before 4714-11-24 BC, a Monday
--- whose month began earlier: to ask for that beginning is an error.
+-- The first day of the day, week or month that holds a date. The earliest date is 4714-11-24 BC, a Monday.
+-- Its month began before, and date_trunc() would fail.
 CREATE OR REPLACE FUNCTION coworking_analytics.period_start(day date, every text)
 RETURNS date
 LANGUAGE sql IMMUTABLE
@@ -83,11 +61,11 @@ $body$;
 COMMENT ON FUNCTION coworking_analytics.period_start(date, text) IS
   'The first day of the day, week or month that holds a date';
 
--- A number of days before a date, or the first date there is.
+-- The date a number of days before another, or the earliest date that PostgreSQL has.
 CREATE OR REPLACE FUNCTION coworking_analytics.days_before(day date, days integer)
 RETURNS date
 LANGUAGE sql IMMUTABLE
 AS $body$ SELECT day - least(days, day - date '4714-11-24 BC') $body$;
 
 COMMENT ON FUNCTION coworking_analytics.days_before(date, integer) IS
-  'A number of days before a finite date, or the first date there is';
+  'The date a number of days before a finite date, or the earliest date that PostgreSQL has';

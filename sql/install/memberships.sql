@@ -1,10 +1,5 @@
--- Memberships of the roles that log in, and settings for those whose name says that they are ours
--- (coworking_analytics_...): behind a pooler a session's settings can only come from its role.
-SELECT set_config('coworking_analytics.worker', :'worker', true), -- DO knows none of psql's variables
-       set_config('coworking_analytics.logger', :'logger', true),
-       set_config('coworking_analytics.worker_settings', :'worker_settings', true),
-       set_config('coworking_analytics.logger_settings', :'logger_settings', true)
-\g /dev/null
+-- Grants the login roles their memberships, and gives settings to those that are ours by name
+-- (coworking_analytics_...): behind a pooler a session's settings can come only from its role.
 DO $body$
 DECLARE
   worker CONSTANT name := current_setting('coworking_analytics.worker');
@@ -18,7 +13,8 @@ BEGIN
                  ('coworking_analytics_reader', logger),
                  ('coworking_analytics_logger', logger),
                  ('coworking_analytics_keeper', current_user),
-                 -- Who owns both the database and tokens may restore all of it, with what the keeper owns.
+                 -- A role that owns both the database and tokens can then restore all of it, what the keeper
+                 -- owns included.
                  ('coworking_analytics_keeper', (SELECT pg_get_userbyid(d.datdba)
                                                    FROM pg_database AS d
                                                    JOIN pg_class AS c ON c.oid = 'public.tokens'::regclass
@@ -31,7 +27,7 @@ BEGIN
       EXECUTE statement;
     EXCEPTION
       WHEN unique_violation THEN
-        NULL; -- another database's migration granted it at this moment
+        NULL; -- a migration of another database has just granted it
       WHEN insufficient_privilege THEN
         RAISE insufficient_privilege
           USING MESSAGE = format('%s: have a superuser run %s', SQLERRM, array_to_string(statements, '; '));
@@ -60,13 +56,13 @@ BEGIN
 END
 $body$;
 
--- The keeper's functions are in a schema that it owns. So it needs no right to create anything in the
--- schema that workers read.
+-- The keeper's functions have a schema that the keeper owns, so it needs no CREATE in the schema that
+-- workers read.
 DO $body$
 BEGIN
   IF to_regnamespace('coworking_analytics_keeper') IS NULL THEN
     CREATE SCHEMA coworking_analytics_keeper AUTHORIZATION coworking_analytics_keeper;
   END IF;
-  ALTER SCHEMA coworking_analytics_keeper OWNER TO coworking_analytics_keeper; -- a restored one may be another's
+  ALTER SCHEMA coworking_analytics_keeper OWNER TO coworking_analytics_keeper; -- after a restore its owner may differ
 END
 $body$;

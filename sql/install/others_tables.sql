@@ -1,6 +1,6 @@
--- What has to be done to the coworking service's tables: grants on the columns that we read, and the
--- trigger. Each in a transaction of its own, asking for its lock for a moment at a time, so that nobody
--- waits behind us for long. We hold no other lock meanwhile, so we are part of no deadlock.
+-- Changes to the coworking service's tables: grants on the columns that we read, and the trigger. Each is a
+-- transaction of its own that waits for its lock only briefly and then tries again, so that nobody queues
+-- behind us for long. It holds no other lock meanwhile, so it can be part of no deadlock.
 DO $body$
 DECLARE
   rollups CONSTANT boolean :=
@@ -11,12 +11,14 @@ DECLARE
   holders text;
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
-  SELECT count(*) = 1 AND coalesce(bool_and(g.tgenabled = 'A'), false)
+  SELECT count(*) > 0
     INTO has_trigger
     FROM pg_trigger AS g
     JOIN pg_proc AS p ON p.oid = g.tgfoid AND p.proname = 'note_change'
     JOIN pg_namespace AS n ON n.oid = p.pronamespace AND n.nspname = 'coworking_analytics_keeper'
-   WHERE g.tgrelid = 'public.tokens'::regclass;
+   WHERE g.tgrelid = 'public.tokens'::regclass
+     AND g.tgname = 'coworking_analytics_change'
+     AND g.tgenabled = 'A';
   FOR task IN
     WITH triggers AS (
       SELECT g.tgrelid::regclass AS relation, g.tgname AS name, n.nspname = 'analytics' AS is_earlier
@@ -27,7 +29,8 @@ BEGIN
           OR n.nspname = 'analytics'
              AND obj_description(n.oid, 'pg_namespace') = 'Reports on users and tokens; owned by the analytics service'
     )
-    -- Only what is missing: a grant, even a repeated one, changes the column's xmin, which sets the rollups aside.
+    -- Grants only what is missing: any grant, even a repeated one, changes the column's xmin, which sets the
+    -- rollups aside.
     SELECT c.oid AS relation, 'ACCESS SHARE' AS mode,
            format('GRANT SELECT (%s) ON %s TO coworking_analytics_%s', string_agg(quote_ident(a.attname), ', '), c.oid::regclass, w.role)
              AS statement
@@ -41,27 +44,28 @@ BEGIN
      WHERE NOT has_column_privilege('coworking_analytics_' || w.role, c.oid, a.attnum, 'SELECT')
      GROUP BY c.oid, w.role
      UNION ALL
-    -- Triggers of an earlier schema; ours where they are not as they should be; all of ours with ROLLUPS=off.
+    -- Drops triggers of the earlier schema, triggers with our function but another name, and, with
+    -- ROLLUPS=off, our own.
     SELECT g.relation, 'ACCESS EXCLUSIVE', format('DROP TRIGGER %I ON %s', g.name, g.relation)
       FROM triggers AS g
      WHERE g.is_earlier
         OR NOT rollups
-        OR NOT has_trigger AND g.relation = 'public.tokens'::regclass AND g.name <> 'coworking_analytics_change'
+        OR g.relation = 'public.tokens'::regclass AND g.name <> 'coworking_analytics_change'
      UNION ALL
     SELECT c.oid, 'SHARE ROW EXCLUSIVE',
            'CREATE OR REPLACE TRIGGER coworking_analytics_change AFTER INSERT OR UPDATE OR DELETE ON public.tokens'
            ' FOR EACH ROW EXECUTE FUNCTION coworking_analytics_keeper.note_change();'
-           -- Rows that logical replication writes fire no other kind.
+           -- ALWAYS: rows that logical replication writes fire no other kind.
            'ALTER TABLE public.tokens ENABLE ALWAYS TRIGGER coworking_analytics_change'
       FROM pg_class AS c
      WHERE c.oid = 'public.tokens'::regclass
-       AND c.relkind = 'r' -- a view or a partitioned table is read as it is
+       AND c.relkind = 'r' -- rollups support neither views nor partitioned tables
        AND rollups
        AND NOT has_trigger
   LOOP
     FOR attempt IN 1..120 LOOP
-      -- PostgreSQL cancels an autovacuum for a session that has waited for deadlock_timeout. A superuser
-      -- makes that short; anybody else waits that long where nothing but an autovacuum is in the way.
+      -- PostgreSQL cancels an autovacuum that blocks a session for deadlock_timeout. A superuser shortens
+      -- that. Others wait that long, but only when an autovacuum holds the lock.
       IF is_superuser THEN
         PERFORM set_config('deadlock_timeout', '50ms', true);
       END IF;

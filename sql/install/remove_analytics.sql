@@ -1,5 +1,5 @@
--- Takes away schema analytics of before the first release: what is ours in it, told by its exact form,
--- and the schema itself where nothing else is in it.
+-- Removes schema analytics, which we used before the first release: drops the objects whose form is
+-- exactly ours, and the schema when nothing else is left in it.
 DO $body$
 DECLARE
   statement text;
@@ -40,7 +40,7 @@ BEGIN
        AND c.relname = 'noted_to'
        AND s.seqstart = 9223372036854775807
      UNION ALL
-    -- Its rights on what stays. The owner of tokens is not asked for any back: they may be its own.
+    -- Revokes the reader's right on the schema, but no right of the owner of tokens, who may have had it before.
     SELECT 'REVOKE ALL ON SCHEMA analytics FROM coworking_analytics_reader; COMMENT ON SCHEMA analytics IS NULL'
   LOOP
     EXECUTE statement;

@@ -1,4 +1,5 @@
--- Who owns our objects, and who may use them: the lists are of our own objects, never of all in a schema.
+-- Owners of our objects, rights on them, and the trigger on our tables. The lists name our own objects, so
+-- nothing else in the schemas is touched.
 SELECT set_config('coworking_analytics.tables', :'tables', true),
        set_config('coworking_analytics.functions', :'functions', true)
 \g /dev/null
@@ -10,7 +11,7 @@ DECLARE
   statement text;
 BEGIN
   FOR statement IN
-    -- Whoever owns the database may restore all of it with --clean, our schema included.
+    -- The owner of the database can then restore all of it with --clean, our schema included.
     SELECT 'ALTER SCHEMA coworking_analytics OWNER TO pg_database_owner'
      WHERE pg_has_role('pg_database_owner', 'MEMBER')
      UNION ALL
@@ -41,7 +42,7 @@ BEGIN
      UNION ALL
     SELECT format('GRANT USAGE ON SCHEMA coworking_analytics_keeper TO coworking_analytics_logger, %I', tokens_owner)
      UNION ALL
-    -- Whoever owns tokens may back up the whole database, and so reads our tables.
+    -- The owner of tokens can then dump the whole database, our tables included.
     SELECT CASE c.relkind
              WHEN 'r' THEN format('GRANT SELECT ON %1$s TO coworking_analytics_reader, %2$I;'
                                   'GRANT SELECT, INSERT, UPDATE, DELETE ON %1$s TO coworking_analytics_keeper',
@@ -53,7 +54,7 @@ BEGIN
       FROM pg_class AS c
      WHERE c.relnamespace = 'coworking_analytics'::regnamespace
        AND (c.relname = ANY (tables)
-            OR c.oid IN (SELECT d.objid -- the sequence of an identity column
+            OR c.oid IN (SELECT d.objid -- the sequence behind an identity column
                            FROM pg_depend AS d
                            JOIN pg_class AS t ON t.oid = d.refobjid AND t.relnamespace = c.relnamespace AND t.relname = ANY (tables)
                           WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'i'))
@@ -71,8 +72,18 @@ BEGIN
      UNION ALL
     SELECT 'GRANT EXECUTE ON FUNCTION coworking_analytics_keeper.maintain(boolean) TO coworking_analytics_logger'
      UNION ALL
-    -- Whoever owns tokens may restore it with its trigger.
+    -- The owner of tokens can then restore it with its trigger.
     SELECT format('GRANT EXECUTE ON FUNCTION coworking_analytics_keeper.note_change() TO %I', tokens_owner)
+     UNION ALL
+    SELECT format('CREATE TRIGGER leave_out_replicated_row BEFORE INSERT OR UPDATE OR DELETE ON %1$s'
+                  ' FOR EACH ROW WHEN (current_user <> ''coworking_analytics_keeper'')'
+                  ' EXECUTE FUNCTION coworking_analytics_keeper.leave_out_replicated_row();'
+                  'ALTER TABLE %1$s ENABLE REPLICA TRIGGER leave_out_replicated_row', c.oid::regclass)
+      FROM pg_class AS c
+     WHERE c.relnamespace = 'coworking_analytics'::regnamespace
+       AND c.relname = ANY (tables)
+       AND c.relkind = 'r'
+       AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND g.tgname = 'leave_out_replicated_row')
   LOOP
     EXECUTE statement;
   END LOOP;

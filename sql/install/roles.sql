@@ -1,7 +1,7 @@
--- Roles, which are the whole cluster's: another of its databases may be prepared at this moment.
---   coworking_analytics_reader: may run the reports, and read the columns that they read
---   coworking_analytics_logger: a reader that may call maintain()
---   coworking_analytics_keeper: owns the functions that run with more rights than their caller, and nothing else
+-- Creates the roles. All databases of a server share them, and another may be migrating at the same time.
+--   coworking_analytics_reader: may run the reports, and read the columns that they need
+--   coworking_analytics_logger: may call maintain()
+--   coworking_analytics_keeper: owns the functions that run with more rights than their caller, and no table
 DO $body$
 DECLARE
   statement text;

@@ -1,14 +1,14 @@
--- Our schema, which whoever owns the database may restore with all the rest.
+-- Creates our schema, and lets one migration run at a time.
 DO $body$
 BEGIN
   CREATE SCHEMA coworking_analytics;
 EXCEPTION
   WHEN duplicate_schema OR unique_violation THEN
-    NULL; -- it is there; another migration may have made it while this one waited
+    NULL; -- it exists; another migration may have created it while this one waited
 END
 $body$;
 
--- One migration at a time. The lock is on a table of ours: nobody without rights on it can take it.
+-- The lock is on a table of ours: unlike an advisory lock, only a role with rights on the table can take it.
 DO $body$
 DECLARE
   holders text;

@@ -1,13 +1,13 @@
--- What is there, as psql variables; asks the catalog alone, which is open to everyone.
---   has_tables: the coworking service's tables    is_ours: our schema is there, with the mark on its comment
---   is_foreign: a schema of that name is somebody else's
---   applied: the migrations with their checksums, from the schema's comment
---   note: all that the comment says, of which applied is a part
---   is_newer: a later release has applied a migration that this one does not know. What this release would
---     put in place of the later one's functions, rights and list of migrations then stays out
---   functions_are_current: the functions are those of this release, and nobody has changed them or rights on ours
---   rollups_are_noted, rights_are_current, trigger_is_current, roles_are_current, is_moved: whether the
---     later parts of the migration have nothing to do
+-- Reads the state of the database into psql variables. Reads only the catalog, which everyone may.
+--   has_tables: the coworking service's tables exist
+--   is_ours: our schema exists, and its comment begins with the mark
+--   is_foreign: a schema with one of our names belongs to somebody else
+--   note: what the schema's comment records; applied: the part with the migrations and their checksums
+--   is_newer: a later release has applied a migration that this one does not know. This release then leaves
+--     the later one's functions, rights and list of migrations alone
+--   functions_are_current: functions and rights are those of this release, and nobody has changed them
+--   rollups_are_noted, rights_are_current, trigger_is_current, roles_are_current, is_moved: whether the other
+--     parts of the migration have nothing to do; is_moved: schema analytics, of before the first release, is gone
 WITH ours AS (
   SELECT n.oid AS schema, k.oid AS keeper_schema,
          split_part(obj_description(n.oid, 'pg_namespace'), E'\n', 1) = :'mark' AS is_marked,
@@ -32,7 +32,7 @@ WITH ours AS (
     JOIN ours ON p.pronamespace IN (ours.schema, ours.keeper_schema)
    WHERE p.proname = ANY (string_to_array(:'functions', ' '))
   UNION ALL
-  SELECT pg_get_userbyid(c.relowner) -- has rights, too
+  SELECT pg_get_userbyid(c.relowner) -- whose rights depend on it
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE n.nspname = 'public' AND c.relname = 'tokens'
@@ -44,7 +44,7 @@ WITH ours AS (
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE n.nspname = 'public' AND c.relname IN ('users', 'tokens')
 ), triggers AS (
-  SELECT g.tgrelid, g.tgenabled = 'A' AS is_always
+  SELECT g.tgrelid, g.tgenabled = 'A' AND g.tgname = 'coworking_analytics_change' AS is_right
     FROM pg_trigger AS g
     JOIN pg_proc AS p ON p.oid = g.tgfoid
     JOIN ours ON p.pronamespace = ours.keeper_schema
@@ -77,9 +77,9 @@ SELECT (SELECT count(*) = 2 FROM tables) AS has_tables,
                        OR NOT has_column_privilege(r.oid, a.attrelid, a.attnum, 'SELECT')
                        OR NOT has_schema_privilege(r.oid, 'public', 'USAGE')) AS rights_are_current,
        CASE
-         WHEN (SELECT relkind FROM tables WHERE relname = 'tokens') <> 'r' THEN true -- reports read it as it is
+         WHEN (SELECT relkind FROM tables WHERE relname = 'tokens') <> 'r' THEN true -- rollups do not support it
          WHEN :'rollups' = 'on'
-           THEN (SELECT count(*) = 1 AND bool_and(is_always) FROM triggers WHERE tgrelid = (SELECT oid FROM tables WHERE relname = 'tokens'))
+           THEN (SELECT count(*) = 1 AND bool_and(is_right) FROM triggers WHERE tgrelid = (SELECT oid FROM tables WHERE relname = 'tokens'))
          ELSE NOT EXISTS (SELECT FROM triggers)
        END AS trigger_is_current,
        NOT EXISTS (SELECT

@@ -1,4 +1,4 @@
--- A row when this database has been migrated. Needs no rights.
+-- Returns a row when this database has been migrated. Needs no rights.
 SELECT 'migrated' AS state
   FROM pg_catalog.pg_proc AS p
   JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace

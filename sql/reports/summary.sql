@@ -1,5 +1,5 @@
--- A period and the one before it, which has as many days. $2: its last date, or NULL for the last that
--- has a token; $1: its first, or NULL for 29 days before. No row when there are no tokens.
+-- Totals of a period and of the equally long period before it. $2: the last date, or NULL for the last date
+-- with a token; $1: the first date, or NULL for 29 days earlier. No row when there are no tokens.
 SELECT p.first_date AS "from",
        p.last_date AS "to",
        t.visits, t.requested, t.previous_visits, t.previous_requested, u.new_users, u.previous_new_users

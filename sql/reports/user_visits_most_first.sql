@@ -1,7 +1,7 @@
--- Tokens per user, used or not, most first, ties by id. $1: how many, or NULL for all, and one more,
--- which tells whether there are more; $2: the visits,id of the user after whom to begin, or NULL.
+-- Tokens per user, used or not, most first, ties by id. $1: how many users, or NULL for all; one more is
+-- returned when there are more. $2: visits,id of the user to start after, or NULL.
 SELECT t.user_id,
-       (SELECT m.joined_at FROM coworking_analytics.member(t.user_id) AS m) AS joined_at, -- few of many are shown
+       (SELECT m.joined_at FROM coworking_analytics.member(t.user_id) AS m) AS joined_at, -- looked up only for the users shown
        t.tokens AS visits
   FROM coworking_analytics.user_tokens() AS t
  WHERE $2::text IS NULL

@@ -1,5 +1,5 @@
--- Which process answers, and whether our settings hold in it. Independent of every setting.
--- $1: the settings, name=value, one a line; $2: whether to make them hold until the transaction's end.
+-- Which server process answers, and whether our settings are in effect there. The query itself depends on
+-- no setting. $1: the settings, one name=value per line; $2: whether to set them for this transaction.
 SELECT pg_catalog.pg_backend_pid() AS process,
        pg_catalog.bool_and(
          CASE

@@ -1,5 +1,5 @@
--- Prepared under the name coworking_analytics_names and executed: whether the server knows it by
--- that name. Where a pooler keeps track of prepared statements the server knows it by the pooler's.
+-- Whether the server knows this statement by the name it was prepared under, coworking_analytics_names. A
+-- pooler that tracks prepared statements replaces the name by its own.
 SELECT EXISTS (
          SELECT
            FROM pg_catalog.pg_prepared_statements AS statement

@@ -1,5 +1,5 @@
--- Whether the coworking service's tables are there. Looks at the catalog alone: costs the same
--- whatever they hold, and never waits for a lock on them.
+-- Returns a row when the coworking service's tables exist. Reads only the catalog, so its cost does not
+-- depend on the size of the tables, and it never waits for a lock on them.
 SELECT 'ready' AS readiness
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,7 +1,7 @@
--- The validator, and which server gives it: a pooler may change servers under a living connection.
--- The server's name changes with a restart and with a crash recovery, which resets the statistics:
--- after either, a snapshot's text could come up again with other rows behind it. A database that is
--- made anew under its old name is told by the snapshot.
+-- The validator, and the identity of the server that it comes from: a pooler may switch to another server
+-- during a connection. The identity changes with every restart and, since crash recovery resets the
+-- statistics, with every crash: after either, the same snapshot text could stand for other rows. A database
+-- that is dropped and created again has another snapshot.
 SELECT CASE
          WHEN pg_catalog.pg_is_in_recovery()
          THEN coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.text

@@ -1,7 +1,7 @@
--- What a standby says of itself: how far it has received, and "-" where nobody sends; how far it has
--- replayed; the time, and that of the last commit it replayed or, where there was none since its
--- start, of the checkpoint it started from, both in ms.
--- Received comes first: what was replayed by then is all that had been received.
+-- A standby's state: the position it has received ("-" without a connection to the primary), the position it
+-- has replayed, the standby's time, and the time of the last commit it replayed, both in ms. When it has
+-- replayed none since it started, the time of the checkpoint it started from takes the commit's place.
+-- The received position is read first: a replayed position at or above it includes all that was received.
 SELECT pg_catalog.concat_ws(
          ' ',
          CASE

@@ -1,6 +1,6 @@
--- Unchanged text means unchanged data: on a primary the visible transactions, on a standby (whose
--- snapshot text is not exact) the last change that was replayed. Only the latter has a slash in it.
--- Independent of every setting, as are the others here.
+-- A text that stays the same while the data does: on a primary the snapshot, on a standby (whose snapshot
+-- text is not exact) the position it has replayed. Only the latter contains a slash.
+-- Like the other queries of this folder, it depends on no setting.
 SELECT CASE
          WHEN pg_catalog.pg_is_in_recovery()
          THEN coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.text
