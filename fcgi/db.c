@@ -1,9 +1,10 @@
-/* A query's way: a connection, what goes before and behind the query, and its rows one by one. */
+/* Runs a query: connects, sends what goes before and after it, and reads its rows one by one. */
 #include "db_private.h"
 
 #include "deadline.h"
 #include "json.h"
 #include "log.h"
+#include "placeholders.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ struct db *db_open(const struct config *config, enum db_access access) {
     struct db *db = calloc(1, sizeof *db);
     if (!db)
         return NULL;
-    /* The one wait without a deadline is that for a name server (resolv.conf(5)). */
+    /* The wait for a name server is the only one without a deadline (resolv.conf(5)). */
     (void)setenv("RES_OPTIONS", "timeout:1 attempts:1", 0);
     db->config = config;
     db->access = access;
@@ -36,6 +37,7 @@ struct db *db_open(const struct config *config, enum db_access access) {
 
 void db_add_query(struct db *db, const struct db_query *query) {
     assert(db->query_count < QUERIES_MAX);
+    db->parameter_counts[db->query_count] = placeholders_count(query->sql);
     db->queries[db->query_count++] = query;
 }
 
@@ -49,6 +51,14 @@ const char *db_reason(const struct db *db) {
     return db->reason;
 }
 
+bool db_is_refused(const struct db *db) {
+    return strncmp(db->sqlstate, "28", 2) == 0; /* invalid authorization specification */
+}
+
+bool db_is_away(const struct db *db) {
+    return db->is_away;
+}
+
 const struct db_state *db_state(const struct db *db) {
     return &db->state;
 }
@@ -58,11 +68,13 @@ bool db_met_conflict(const struct db *db) {
 }
 
 static enum status greet(struct db *db, int64_t deadline) {
-    log_text(LOG_INFO, "database_connected", "statements are being prepared");
+    log_text(LOG_INFO, "database_connected",
+             db_uses_tls(db) ? "with TLS; statements are being prepared"
+                             : "without TLS; statements are being prepared");
     if (db->session.sends_settings)
         log_text(LOG_WARNING, "settings_per_query",
-                 "settings go with each query: a pooler is between, and the role has not all of "
-                 "them, which a migration gives to a role of our own");
+                 "settings go with each query: a pooler shares the sessions, and the role does not "
+                 "have all settings; a migration sets them for a role that only this service uses");
     *db->logged = '\0';
     return db_prepare_all(db, deadline);
 }
@@ -86,7 +98,7 @@ enum status db_connect(struct db *db, int64_t deadline) {
     return status;
 }
 
-/* The query's first row. What stands before it has been read. */
+/* Reads the query's first row. The steps before it have been read. */
 static enum status await_first_row(struct db *db, int64_t deadline) {
     if (!PQsetSingleRowMode(db->session.connection))
         return db_fail_broken(db);
@@ -136,6 +148,7 @@ enum status db_start(struct db *db, const struct db_query *query, const char *co
     if (index == db->query_count)
         return db_fail(db, STATUS_INTERNAL_ERROR, "", "the query is not one of this worker's");
     bool is_kept = db->session.connection != NULL;
+    *db->sqlstate = '\0';
     for (;;) {
         enum status status = db_connect(db, deadline);
         if (status == STATUS_OK)
@@ -227,13 +240,13 @@ void db_end(struct db *db) {
     db->fetched = false;
 }
 
-/* A server that says nothing costs its share of the time where there are others. */
+/* A server that does not answer costs only its share of the time when there are others. */
 static int64_t patience(const struct db *db, int64_t deadline) {
     size_t servers = hosts_size(&db->hosts);
     return servers > 1 ? deadline_in(deadline_left(deadline) / (int)servers) : deadline;
 }
 
-/* Asks over a connection that was there before, which may have gone stale. */
+/* Asks over an existing connection, which may have gone stale. */
 static enum status ask_kept(struct db *db, int64_t deadline) {
     const struct candidate candidate = db->session.candidate;
     enum status status = db_ask_state(db, patience(db, deadline));

@@ -1,7 +1,8 @@
-/* A connection to one address, with what the environment says of it, and why it failed. */
+/* Connects to one address with the environment's options, and says why that failed. */
 #include "db_private.h"
 
 #include "config.h"
+#include "failure.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -22,8 +23,8 @@ static const char *find_default(const PQconninfoOption *option, const char *keyw
     return NULL;
 }
 
-/* What we cannot tell apart ourselves, since default_transaction_read_only is a setting of ours,
- * is left to libpq, and that setting to the server. */
+/* "read-only" and "read-write" depend on default_transaction_read_only, which is a setting of ours.
+ * So libpq decides those, and we leave that setting to the server. */
 static void read_preference(struct db *db, const char *target) {
     static const struct {
         const char *name;
@@ -71,49 +72,37 @@ void db_read_servers(struct db *db) {
     PQconninfoFree(defaults);
 }
 
-/* What libpq says of a connection that failed, without the names it quotes (hosts, roles, files)
- * and without an SQLSTATE's severity. There may be several lines, and hints below some; the last
- * line that is no hint speaks. */
-static void describe_failure(const char *message, char text[REASON_SIZE]) {
-    const char *line = "";
-    for (const char *next = message; *next; next += strspn(next, "\n")) {
-        if (*next != '\t')
-            line = next;
-        next += strcspn(next, "\n");
-    }
-    const char *end = line + strcspn(line, "\n");
-    const char *server = strstr(line, "failed: "); /* 'connection to server at "…" failed: ' */
-    if (server && server < end)
-        line = server + strlen("failed: ");
-    const char *severity = strstr(line, ":  ");
-    if (severity && severity < end)
-        line = severity + strlen(":  ");
-    size_t length = 0;
-    bool quoted = false;
-    for (; line < end && length < REASON_SIZE - 1; line++) {
-        if (*line == '"')
-            quoted = !quoted;
-        if (!quoted || *line == '"')
-            text[length++] = *line;
-    }
-    text[length] = '\0';
+static const char *describe(const char *cause) {
+    if (!failure_is_sqlstate(cause))
+        return cause;
+    const char *reason = status_sqlstate_reason(cause);
+    return reason ? reason : "the database refused the connection";
 }
 
-/* The message ends with an SQLSTATE where the server itself refused (PQERRORS_SQLSTATE). */
+/* Where TLS failed and libpq went on without it, both causes count. Where the server itself
+ * refused, a second refusal (28000), with TLS or without it, says nothing more. */
 static enum status fail_connection(struct db *db) {
-    char text[REASON_SIZE];
-    describe_failure(PQerrorMessage(db->session.connection), text);
+    struct failure failure;
+    char reason[REASON_SIZE];
+    failure_read(PQerrorMessage(db->session.connection), &failure);
+    if (failure_is_sqlstate(failure.before) && strcmp(failure.cause, "28000") == 0)
+        memcpy(failure.cause, failure.before, sizeof failure.cause);
     db_disconnect(db);
-    bool is_sqlstate =
-        strlen(text) == 5 && strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
-    if (!is_sqlstate)
-        return db_fail(db, STATUS_UNAVAILABLE, "", text);
-    const char *reason = status_sqlstate_reason(text);
-    return db_fail(db, STATUS_UNAVAILABLE, text,
-                   reason ? reason : "the database refused the connection");
+    bool is_of_tls = failure_is_of_tls(failure.cause);
+    bool was_of_tls = !is_of_tls && failure_is_of_tls(failure.before);
+    (void)snprintf(reason, sizeof reason, "%s%s%s%s", is_of_tls ? "TLS failed: " : "",
+                   describe(failure.cause), was_of_tls ? "; before that, TLS failed: " : "",
+                   was_of_tls ? failure.before : "");
+    return db_fail(db, STATUS_UNAVAILABLE, failure_is_sqlstate(failure.cause) ? failure.cause : "",
+                   reason);
 }
 
-/* How long TCP waits for the other side to take what was sent: no longer than a server's share. */
+bool db_uses_tls(const struct db *db) {
+    return PQsslInUse(db->session.connection);
+}
+
+/* How long TCP waits for an acknowledgement of what was sent: no longer than a server's share of
+ * the time. */
 static long tcp_limit(const struct db *db) {
     size_t servers = hosts_size(&db->hosts);
     long limit = db->config->statement_timeout_ms / (servers > 2 ? (long)servers : 2);
@@ -127,7 +116,7 @@ static PGconn *start_connection(const struct db *db, const struct candidate *can
     const struct config *config = db->config;
     char unanswered[NUMBER_SIZE];
     (void)snprintf(unanswered, sizeof unanswered, "%ld", tcp_limit(db));
-    /* libpq passes over a value that is NULL or empty. */
+    /* libpq ignores a value that is NULL or empty. */
     const char *const pairs[][2] = {
         {"host", candidate->name},
         {"hostaddr", candidate->address},
@@ -155,7 +144,7 @@ static PGconn *start_connection(const struct db *db, const struct candidate *can
     return PQconnectStartParams(keywords, values, 0);
 }
 
-/* What a function says on the way (RAISE NOTICE) is nobody's answer; libpq would print it. */
+/* Without this, libpq would print notices (RAISE NOTICE) to standard error. */
 static void ignore_notice(void *argument, const PGresult *notice) {
     (void)argument;
     (void)notice;
@@ -164,12 +153,15 @@ static void ignore_notice(void *argument, const PGresult *notice) {
 enum status db_establish(struct db *db, const struct candidate *candidate, const char *options,
                          int64_t deadline) {
     PGconn *connection = db->session.connection = start_connection(db, candidate, options);
+    db->is_away = true;
     if (!connection || PQstatus(connection) == CONNECTION_BAD)
         return fail_connection(db);
     (void)PQsetErrorVerbosity(connection, PQERRORS_SQLSTATE);
     (void)PQsetNoticeReceiver(connection, ignore_notice, NULL);
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     while (state != PGRES_POLLING_OK) {
+        /* READING: the server is there, and an answer is awaited. */
+        db->is_away = db->is_away && state != PGRES_POLLING_READING;
         if (!db_wait_for(connection, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline))
             return db_fail_timeout(db);
         state = PQconnectPoll(connection);

@@ -1,4 +1,4 @@
-/* Statements out, results in. Every wait has a deadline of its own, because a stopped server
+/* Sends statements and reads results. Every wait has a deadline here, because a frozen server
  * answers neither a query nor a request to cancel it. */
 #include "db_private.h"
 
@@ -25,7 +25,7 @@ enum status db_fail(struct db *db, enum status status, const char *sqlstate, con
 }
 
 enum status db_fail_timeout(struct db *db) {
-    db_disconnect(db); /* whatever comes on it later is no answer to anything any more */
+    db_disconnect(db); /* a late answer must not be taken for the next query's */
     return db_fail(db, STATUS_TIMEOUT, "", "the database did not answer within the limit");
 }
 
@@ -74,12 +74,11 @@ bool db_add(struct db *db, size_t query, const char *const *values) {
         return false;
     note_step(db, query, false);
     return PQsendQueryPrepared(db->session.connection, name_of(db, query),
-                               (int)db->queries[query]->parameter_count, values, NULL, NULL,
-                               0) == 1;
+                               (int)db->parameter_counts[query], values, NULL, NULL, 0) == 1;
 }
 
-/* What a standby holds is asked before the validator, which may then stand for more, never for
- * less. */
+/* A standby's position is asked before the validator, which may then cover newer data, but never
+ * older. */
 bool db_add_state(struct db *db) {
     bool names_server = db->session.is_pooled || !*db->session.server;
     db->asked_ms = clock_milliseconds(CLOCK_REALTIME);
@@ -119,7 +118,7 @@ static enum status take_result(struct db *db, struct step step, const PGresult *
     case PGRES_TUPLES_OK:
         return step.query < OWN_QUERIES ? db_take_row(db, step.query, result) : STATUS_OK;
     case PGRES_SINGLE_TUPLE:
-    case PGRES_PIPELINE_ABORTED: /* by an error that was noted */
+    case PGRES_PIPELINE_ABORTED: /* by an error that has been noted */
         return STATUS_OK;
     default:
         return db_fail_result(db, result);
@@ -163,8 +162,8 @@ static enum status await_pipeline(struct db *db, int64_t deadline) {
     return outcome != STATUS_OK ? outcome : status;
 }
 
-/* An error between BEGIN and COMMIT leaves the transaction open, and the pooler's server taken;
- * this COMMIT rolls it back. */
+/* An error between BEGIN and COMMIT leaves the transaction open and keeps the pooler's server
+ * connection busy. This COMMIT rolls it back. */
 enum status db_await_all(struct db *db, int64_t deadline) {
     enum status outcome = await_pipeline(db, deadline);
     if (!db->session.connection || PQtransactionStatus(db->session.connection) != PQTRANS_INERROR)

@@ -1,5 +1,5 @@
-/* Finds a server: each one on the list gets its share of the time, and the first that suits is
- * taken. libpq would spend all of it on one that says nothing. */
+/* Finds a server: each one on the list gets its share of the time, and the first suitable one is
+ * taken. libpq would spend all the time on a server that does not answer. */
 #include "db_private.h"
 
 #include "deadline.h"
@@ -10,10 +10,10 @@
 
 enum {
     SHARE_MS_MIN = 100,
-    RENEW_MS = 500, /* of a request's time, for the look at servers that are preferred */
+    RENEW_MS = 500, /* of a request's time, to look for a preferred server */
 };
 
-/* A pooler takes no startup options: 08P01 from most, 0A000 from some. */
+/* Poolers refuse startup options, most of them with 08P01 and some with 0A000. */
 static bool refused_options(const struct db *db) {
     return strcmp(db->sqlstate, "08P01") == 0 || strcmp(db->sqlstate, "0A000") == 0;
 }
@@ -24,8 +24,8 @@ static enum status open_with(struct db *db, const struct candidate *candidate, c
     return status == STATUS_OK ? db_open_session(db, deadline) : status;
 }
 
-/* One that silently drops the options, or some of them, would set the others on its servers again
- * and again. */
+/* A pooler that silently drops some of the options would set the rest on its servers again and
+ * again. */
 static bool swallowed_options(const struct db *db) {
     return db->session.connection && db->session.is_pooled;
 }
@@ -61,7 +61,7 @@ static bool suits(const struct db *db, bool is_standby) {
     }
 }
 
-/* A connection that is not preferred, kept for the case that there is none that is. */
+/* A connection to a server that is not preferred, kept in case no preferred one is found. */
 struct spare {
     struct session session;
     struct db_state state;
@@ -81,7 +81,7 @@ static void take_back(struct db *db, const struct spare *spare) {
     db->state = spare->state;
 }
 
-/* With a connection in hand it is half of the time: the others are just looked at. */
+/* With a spare connection, each other server gets half of the time. */
 static int64_t share_of(const struct db *db, bool has_other, int64_t deadline) {
     size_t others = has_other ? 1 : hosts_still_to_try(&db->hosts);
     int share = deadline_left(deadline) / (int)(others + 1);
@@ -90,12 +90,13 @@ static int64_t share_of(const struct db *db, bool has_other, int64_t deadline) {
 
 static enum status fail_no_address(struct db *db) {
     char reason[REASON_SIZE];
+    db->is_away = false; /* a name that is wrong stays wrong */
     (void)snprintf(reason, sizeof reason, "no server's name could be resolved: %s",
                    db->hosts.trouble ? db->hosts.trouble : "no address");
     return db_fail(db, STATUS_UNAVAILABLE, "", reason);
 }
 
-/* One that does not suit is put aside or given up. */
+/* A connection that does not suit is put aside or closed. */
 static enum status consider(struct db *db, struct spare *spare) {
     if (suits(db, db->state.is_standby))
         return STATUS_OK;
@@ -107,8 +108,8 @@ static enum status consider(struct db *db, struct spare *spare) {
                        : "only a primary can be reached, and a standby is asked for");
 }
 
-/* Walks over the servers until one suits. Reaching the one that is in use, and suits, ends the
- * walk: none that is preferred can be had. */
+/* Walks over the servers until one suits. The walk ends at the one that is in use, if it suits: no
+ * preferred server is available then. */
 static enum status walk(struct db *db, int64_t deadline, const struct spare *in_use,
                         struct spare *spare) {
     struct candidate candidate;

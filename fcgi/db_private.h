@@ -1,4 +1,4 @@
-/* What the parts of db share. The only header that includes libpq. */
+/* What the db_ files share. The only file that includes libpq. */
 #ifndef DB_PRIVATE_H
 #define DB_PRIVATE_H
 
@@ -10,13 +10,13 @@
 #include <libpq-fe.h>
 
 enum {
-    REASON_SIZE = 256,
+    REASON_SIZE = 384,
     QUERIES_MAX = 32,
     STEPS_MAX = 16,
     OPTIONS_SIZE = 2 * SETTINGS_SIZE,
 };
 
-/* Our own queries, which stand before the others. */
+/* The module's own queries; they come before the registered ones. */
 enum {
     BEGIN_READING,
     BEGIN_WRITING,
@@ -31,7 +31,7 @@ enum {
 };
 extern const struct db_query db_own_queries[OWN_QUERIES];
 
-/* Which servers a handle takes. */
+/* Which servers a handle accepts. */
 enum preference { ANY, PRIMARY_ONLY, STANDBY_ONLY, PRIMARY_FIRST, STANDBY_FIRST };
 
 /* A connection and what is known of it. */
@@ -40,13 +40,13 @@ struct session {
     struct candidate candidate;
     int64_t renew_at;
     bool is_pooled;      /* each transaction may have another server process, shared with others */
-    bool sends_settings; /* with each query, for its transaction alone */
-    bool has_names;      /* prepared statements can have some */
+    bool sends_settings; /* with each query, for its transaction only */
+    bool has_names;      /* prepared statements can have names */
     bool prepared[QUERIES_MAX];
     char server[LAG_SERVER_SIZE];
 };
 
-/* What was sent: its result comes in turn. */
+/* A step that was sent. Results come in the order of the steps. */
 struct step {
     size_t query;
     bool is_parse;
@@ -61,24 +61,26 @@ struct db {
     char options[OPTIONS_SIZE]; /* the settings as startup options */
     struct hosts hosts;
     const struct db_query *queries[QUERIES_MAX];
+    size_t parameter_counts[QUERIES_MAX];
     size_t query_count;
     struct session session;
     struct step steps[STEPS_MAX];
     size_t step, step_count;
-    bool adapted;     /* the session has learnt what to do otherwise: try again */
+    bool adapted;     /* the session has adapted: try again */
     PGresult *result; /* of the row handed out last, or fetched ahead */
     bool fetched;     /* result has not been handed out yet */
     bool running;     /* the query's end has not been read */
     struct row row;
     struct db_state state;
-    bool has_sighting; /* what follows came with the state */
+    bool has_sighting; /* the members that follow came with the state */
     struct lag_sighting sighting;
     struct lag_memory memory;
-    int64_t believed_until; /* a standby that is behind is not looked at again before */
-    int process;            /* that answered the last look */
+    int64_t believed_until; /* until then, a standby's lag is not checked again */
+    int process;            /* the server process that answered the last look */
     bool settings_hold;     /* at the last look */
     bool passes_names;      /* the server knew a statement by the name we gave it */
     int64_t asked_ms;       /* when the state was asked for, since 1970 */
+    bool is_away;           /* no server was reached when it was last tried to connect */
     char sqlstate[6];       /* of the last failure; empty when the server said nothing */
     char reason[REASON_SIZE];
     char logged[REASON_SIZE]; /* the reason of the last connection failure that was logged */
@@ -86,7 +88,7 @@ struct db {
 
 /* db_exchange.c: statements and results, as pipelines that end with a Sync. */
 
-/* Notes why something failed. */
+/* Each notes why something failed, and returns the status. */
 enum status db_fail(struct db *db, enum status status, const char *sqlstate, const char *reason);
 enum status db_fail_timeout(struct db *db);
 enum status db_fail_broken(struct db *db);
@@ -95,16 +97,17 @@ void db_disconnect(struct db *db);
 
 bool db_wait_for(const PGconn *connection, short events, int64_t deadline);
 
-/* Each adds to what is sent next. False when the connection broke. */
+/* Each adds to what is sent next. Returns false when the connection broke. */
 bool db_add_parse(struct db *db, size_t query);
 bool db_add(struct db *db, size_t query, const char *const *values);
 bool db_add_state(struct db *db);
 
-/* What a query needs around it where a session is shared: settings, and a look at the server. */
+/* Adds what a query needs before and after it when the session is shared: settings, and a look at
+ * the server. */
 bool db_add_before(struct db *db);
 bool db_add_behind(struct db *db);
 
-/* Sends what was added. False when the connection broke. */
+/* Sends what was added. Returns false when the connection broke. */
 bool db_send(struct db *db);
 
 /* The next result of the step under way, or NULL at its end. */
@@ -119,13 +122,13 @@ enum status db_await_all(struct db *db, int64_t deadline);
 
 /* db_state.c: what a server says of itself. */
 
-/* Takes a row of our own queries in. */
+/* Takes in a row of one of our own queries. */
 enum status db_take_row(struct db *db, size_t query, const PGresult *result);
 
-/* Whether a standby is farther behind than it may be. */
+/* Whether a standby is further behind than MAX_REPLICA_LAG_MS. */
 bool db_is_behind(const struct db *db);
 
-/* Asks for the state, and looks again for a while where a standby seems to be behind. */
+/* Asks for the state. When a standby seems to be behind, asks again for a while. */
 enum status db_ask_state(struct db *db, int64_t deadline);
 enum status db_judge_state(struct db *db, int64_t deadline);
 
@@ -139,7 +142,9 @@ void db_read_servers(struct db *db);
 enum status db_establish(struct db *db, const struct candidate *candidate, const char *options,
                          int64_t deadline);
 
-/* db_find.c: a server that suits. Renewing looks for one that is preferred, when that is due. */
+bool db_uses_tls(const struct db *db);
+
+/* db_find.c: finds a suitable server. db_renew looks for a preferred one when that is due. */
 enum status db_find_server(struct db *db, int64_t deadline);
 void db_renew(struct db *db, int64_t deadline);
 

@@ -1,5 +1,6 @@
-/* How a new connection is to be used: whose it is, how our settings come to hold, and whether
- * prepared statements can have names. Nothing that outlasts a transaction is ever set. */
+/* Finds out how a new connection can be used: whether a pooler shares it, how our settings can be
+ * applied, and whether prepared statements can have names. Never sets anything that outlasts a
+ * transaction. */
 #include "db_private.h"
 
 #include "json.h"
@@ -9,15 +10,17 @@
 #include <string.h>
 
 const struct db_query db_own_queries[OWN_QUERIES] = {
-    [BEGIN_READING] = {"begin_reading", "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", 0},
-    [BEGIN_WRITING] = {"begin_writing", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", 0},
-    [COMMIT] = {"commit", "COMMIT", 0},
-    [LOOK] = {"look", sql_worker_look, 2},
-    [VALIDATOR] = {"validator", sql_worker_validator, 0},
-    [SERVER] = {"server", sql_worker_server, 0},
-    [STANDBY] = {"standby", sql_worker_standby, 0},
-    [NAMES] = {"coworking_analytics_names", sql_worker_names, 0},
-    [FORGET_NAMES] = {"forget_names", "DEALLOCATE coworking_analytics_names", 0},
+    [BEGIN_READING] = {.name = "begin_reading",
+                       .sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"},
+    [BEGIN_WRITING] = {.name = "begin_writing",
+                       .sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
+    [COMMIT] = {.name = "commit", .sql = "COMMIT"},
+    [LOOK] = {.name = "look", .sql = sql_worker_look},
+    [VALIDATOR] = {.name = "validator", .sql = sql_worker_validator},
+    [SERVER] = {.name = "server", .sql = sql_worker_server},
+    [STANDBY] = {.name = "standby", .sql = sql_worker_standby},
+    [NAMES] = {.name = "coworking_analytics_names", .sql = sql_worker_names},
+    [FORGET_NAMES] = {.name = "forget_names", .sql = "DEALLOCATE coworking_analytics_names"},
 };
 
 static bool add_look(struct db *db) {
@@ -30,7 +33,7 @@ static bool add_begin(struct db *db) {
     return db_add(db, writes ? BEGIN_WRITING : BEGIN_READING, NULL);
 }
 
-/* Without BEGIN it is the pipeline that is one transaction, and goes to one server. */
+/* Without BEGIN, the pipeline itself is one transaction, and goes to one server. */
 bool db_add_before(struct db *db) {
     const struct session *session = &db->session;
     if (!session->is_pooled && !session->sends_settings)
@@ -49,19 +52,19 @@ static enum status look(struct db *db, int64_t deadline) {
     enum status status = db_await_all(db, deadline);
     if (status != STATUS_OK)
         return status;
-    /* A pooler makes up the process that it tells when the connection starts. */
+    /* When a connection starts, a pooler reports a process id that it made up. */
     db->session.is_pooled = db->process != PQbackendPID(db->session.connection);
     db->session.sends_settings = !db->settings_hold;
     return STATUS_OK;
 }
 
-/* Prepares a statement and has it look for its own name, in a transaction that keeps the server. */
+/* Prepares a statement that looks for its own name, in a transaction, which keeps the server. */
 static enum status probe_names(struct db *db, int64_t deadline) {
     if (!db_add(db, BEGIN_READING, NULL) || !db_add(db, NAMES, NULL) || !db_send(db))
         return db_fail_broken(db);
     enum status status = db_await_all(db, deadline);
     if (status != STATUS_OK)
-        return db->session.connection ? STATUS_OK : status; /* somebody's name is in the way */
+        return db->session.connection ? STATUS_OK : status; /* the name is taken */
     bool is_tracked = !db->passes_names;
     if ((!is_tracked && !db_add(db, FORGET_NAMES, NULL)) || !db_add(db, COMMIT, NULL) ||
         !db_send(db))
@@ -96,8 +99,8 @@ static void log_not_prepared(const struct db *db, const char *query) {
     log_finish(line);
 }
 
-/* A statement that cannot be prepared is told of here, before a user meets it; its report then
- * tries again. */
+/* Logs each statement that cannot be prepared, before a user asks for its report, which tries again
+ * then. */
 enum status db_prepare_all(struct db *db, int64_t deadline) {
     for (size_t i = OWN_QUERIES; i < db->query_count; i++) {
         enum status status = prepare(db, i, deadline);
@@ -110,8 +113,8 @@ enum status db_prepare_all(struct db *db, int64_t deadline) {
     return STATUS_OK;
 }
 
-/* Whether the last failure taught how to go on with this session: a pooler that turns out not to
- * keep track of names, or a role whose settings have changed. */
+/* Whether the session has adapted to the last failure, so that the query should be tried again:
+ * after a pooler turned out not to track names, or a role's settings changed. */
 bool db_adapt(struct db *db) {
     static const char *const lost_names[] = {"42P05", "26000", "0A000"};
     bool adapted = db->adapted;

@@ -1,4 +1,5 @@
-/* What a server says of itself: which data it holds, whose settings, and how far it is behind. */
+/* Reads a server's state: which data it holds, whether our settings apply, and how far behind it
+ * is. */
 #include "db_private.h"
 
 #include "config.h"
@@ -13,7 +14,7 @@ enum {
     LOOK_AGAIN_MS = 20,
     LOOK_FOR_MS = 200,
     BELIEVED_MS = 1000,
-    OLD_MS = 10000, /* where there is no bound: older than this is looked at again */
+    OLD_MS = 10000, /* without a bound: data older than this is checked again */
 };
 
 static enum status take_look(struct db *db, const PGresult *result) {
@@ -31,7 +32,7 @@ static enum status take_sighting(struct db *db, const PGresult *result) {
     db->has_sighting = lag_read(PQgetvalue(result, 0, 0), &db->sighting);
     return db->has_sighting
                ? STATUS_OK
-               : db_fail(db, STATUS_INTERNAL_ERROR, "", "a standby did not say how far it is");
+               : db_fail(db, STATUS_INTERNAL_ERROR, "", "a standby did not report its position");
 }
 
 static enum status take_state(struct db *db, const PGresult *result) {
@@ -42,7 +43,7 @@ static enum status take_state(struct db *db, const PGresult *result) {
         (void)snprintf(session->server, sizeof session->server, "%s", PQgetvalue(result, 0, 1));
     int length =
         snprintf(state->validator, sizeof state->validator, "%s %s", session->server, validator);
-    if (length >= (int)sizeof state->validator) /* what is cut off may be what changes */
+    if (length >= (int)sizeof state->validator) /* the part that was cut off may be what changes */
         *state->validator = '\0';
     state->is_standby = strchr(validator, '/') != NULL;
     state->as_of_ms = db->asked_ms;
@@ -58,7 +59,8 @@ static enum status take_state(struct db *db, const PGresult *result) {
 
 enum status db_take_row(struct db *db, size_t query, const PGresult *result) {
     if (PQntuples(result) != 1)
-        return db_fail(db, STATUS_INTERNAL_ERROR, "", "the database gave no answer of one row");
+        return db_fail(db, STATUS_INTERNAL_ERROR, "",
+                       "the database did not answer with exactly one row");
     if (query == LOOK)
         return take_look(db, result);
     if (query == VALIDATOR || query == SERVER)
@@ -86,12 +88,12 @@ static enum status ask_once(struct db *db, int64_t deadline) {
     return status;
 }
 
-/* After an idle hour the first change to arrive must not look like an hour of lag: what had been
- * received at the first look is soon replayed. */
+/* After an idle hour, the first change must not look like an hour of lag: what had been received at
+ * the first check is soon replayed. */
 static enum status look_again(struct db *db, int64_t deadline) {
     const struct lag_sighting first = db->sighting;
     long bound = db->config->max_replica_lag_ms;
-    int half = deadline_left(deadline) / 2; /* the other one is for the next server */
+    int half = deadline_left(deadline) / 2; /* the other half is for the next server */
     int64_t until = deadline_in(half < LOOK_FOR_MS ? half : LOOK_FOR_MS);
     enum status status = STATUS_OK;
     while (status == STATUS_OK && first.is_streaming && is_older(db, bound > 0 ? bound : OLD_MS) &&

@@ -1,4 +1,4 @@
-/* Points in time on the monotonic clock, in milliseconds: how long something may still take. */
+/* Deadlines: points in time on the monotonic clock, in milliseconds. */
 #ifndef DEADLINE_H
 #define DEADLINE_H
 
@@ -11,7 +11,7 @@ static inline int64_t clock_milliseconds(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The moment that lies so many milliseconds ahead. */
+/* The deadline that many milliseconds from now. */
 static inline int64_t deadline_in(int64_t milliseconds) {
     return clock_milliseconds(CLOCK_MONOTONIC) + milliseconds;
 }

@@ -1,4 +1,4 @@
-/* What the service says of itself: its reports, and all of it as OpenAPI. */
+/* Documents that describe the service: the list of reports, and OpenAPI. */
 #ifndef DESCRIBE_H
 #define DESCRIBE_H
 
@@ -8,7 +8,7 @@ struct request;
 /* The reports, as an array of flat objects. */
 void describe_reports(struct request *request, struct db *db);
 
-/* An OpenAPI 3.1 document, made of the rows that requests are answered by. */
+/* The service as an OpenAPI 3.1 document. */
 void describe_service(struct request *request, struct db *db);
 
 #endif

@@ -1,7 +1,9 @@
-/* Walks over the servers: one at a time, so that a silent one costs no more than its share. */
+/* Walks over the servers one at a time, so that a silent one costs no more than its share of the
+ * time. */
 #include "hosts.h"
 
 #include "deadline.h"
+#include "values.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -14,8 +16,8 @@ enum {
     RENEW_SPREAD_MS = 10000,
 };
 
-/* Copies the next item of a list and moves on behind it; the last one stays for all that follow
- * where a list has just one. */
+/* Copies the next item of a list and moves behind it. A list with a single item gives that item to
+ * every server. */
 static void take_item(const char **list, char *item, size_t size) {
     *item = '\0';
     if (!*list)
@@ -27,12 +29,7 @@ static void take_item(const char **list, char *item, size_t size) {
 }
 
 static size_t count_items(const char *list) {
-    size_t count = list ? 1 : 0;
-    while (list && (list = strchr(list, ','))) {
-        list++;
-        count++;
-    }
-    return count;
+    return list ? values_count(list) : 0;
 }
 
 void hosts_read(struct hosts *hosts, const char *names, const char *addresses, const char *ports) {
@@ -107,7 +104,7 @@ static void look_up(struct hosts *hosts, struct host *host) {
     memcpy(host->addresses[first], moved, sizeof moved);
 }
 
-/* What is a socket or was given as hostaddr has one address, as it stands. */
+/* A socket, and what was given as hostaddr, has one address, which needs no resolving. */
 static void resolve(struct hosts *hosts, struct host *host) {
     if (host->is_resolved)
         return;
@@ -138,8 +135,8 @@ void hosts_leave_out(struct hosts *hosts, const struct candidate *candidate) {
     hosts->left_out[i].walk = hosts->walk;
 }
 
-/* In the first round those that are not left out, in the second those that were before the walk
- * began. */
+/* The first round takes the servers that are not left out; the second takes those that were left
+ * out before the walk began. */
 static bool is_due(const struct hosts *hosts, const struct candidate *candidate) {
     for (size_t i = 0; i < HOSTS_MAX; i++) {
         if (hosts_are_same(&hosts->left_out[i].candidate, candidate) &&

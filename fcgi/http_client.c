@@ -19,18 +19,13 @@ static bool wait_for(int fd, short events, int64_t deadline) {
     return poll(&ready, 1, deadline_left(deadline)) == 1;
 }
 
-static int connect_loopback(long port, int64_t deadline) {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static int connect_to(const struct sockaddr *address, socklen_t address_size, int64_t deadline) {
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int failure = 0;
     socklen_t size = sizeof failure;
     if (fd < 0)
         return -1;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    if (connect(fd, address, address_size) == 0)
         return fd;
     if (errno == EINPROGRESS && wait_for(fd, POLLOUT, deadline) &&
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0)
@@ -39,7 +34,25 @@ static int connect_loopback(long port, int64_t deadline) {
     return -1;
 }
 
-/* Reads to the end, so that the server sees no client that left; keeps the first bytes. */
+/* A container may have only one of the two loopback addresses. */
+static int connect_loopback(long port, int64_t deadline) {
+    const in_port_t number = htons((uint16_t)port);
+    const struct sockaddr_in ipv4 = {
+        .sin_family = AF_INET,
+        .sin_port = number,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    const struct sockaddr_in6 ipv6 = {
+        .sin6_family = AF_INET6,
+        .sin6_port = number,
+        .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+    };
+    int fd = connect_to((const struct sockaddr *)&ipv4, sizeof ipv4, deadline);
+    return fd >= 0 ? fd : connect_to((const struct sockaddr *)&ipv6, sizeof ipv6, deadline);
+}
+
+/* Reads to the end, so that the server does not log an aborted request, and keeps the first bytes.
+ */
 static size_t read_answer(int fd, char *start, size_t size, int64_t deadline) {
     char chunk[1024];
     size_t kept = 0;

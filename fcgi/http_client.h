@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* The status code of GET path on 127.0.0.1, or 0 with *error where there was no answer by the
+/* Returns the status code of GET path on 127.0.0.1, or 0 with *error set when no answer came by the
  * deadline (deadline.h). */
 int http_client_get(long port, const char *path, int64_t deadline, const char **error);
 

@@ -1,4 +1,4 @@
-/* An object or array is its text, which members are added to. */
+/* An object or array is kept as the text it becomes. */
 #include "json.h"
 
 #include "json_escape.h"
@@ -11,11 +11,11 @@ enum { FIRST_SIZE = 512, NUMBER_SIZE = 32 };
 
 struct json_object {
     char *text;
-    size_t length; /* without what closes it */
+    size_t length; /* without the closing bracket */
     size_t size;
 };
 
-/* Room for so many more bytes and for the end. */
+/* Makes room for that many more bytes and the closing bracket. */
 static char *reserve(struct json_object *object, size_t more) {
     size_t needed = object->length + more + sizeof "}";
     if (needed > object->size) {
@@ -80,7 +80,7 @@ void json_add_string_of(struct json_object *object, const char *key, const char 
     append_string(object, value, length);
 }
 
-/* A log line has five of them: snprintf would be a fifth of its cost. */
+/* Not by snprintf: a log line has five integers, and it would be a fifth of the line's cost. */
 void json_add_integer(struct json_object *object, const char *key, int64_t value) {
     char text[NUMBER_SIZE];
     char *end = text + sizeof text, *digit = end;

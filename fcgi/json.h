@@ -5,15 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A JSON object or array under construction. Running out of memory ends the process: the supervisor
- * starts another, and no half-built answer gets out. */
+/* A JSON object or array under construction. When memory runs out the process ends: the supervisor
+ * starts another, and no incomplete answer is sent. */
 struct json_object;
 
 struct json_object *json_create(void);
 struct json_object *json_create_array(void);
 
-/* Each adds a member; keys must be new to the object, and are NULL in an array. A NULL object takes
- * nothing, so that a log line below the log's level costs nothing. */
+/* Each adds a member. Keys must be new to the object, and are NULL in an array. Adding to a NULL
+ * object does nothing, so that a line below the log's level costs nothing. */
 void json_add_string(struct json_object *object, const char *key, const char *value);
 void json_add_string_of(struct json_object *object, const char *key, const char *value,
                         size_t length);

@@ -1,4 +1,4 @@
-/* Escaping through json-c, the one module that includes it; most texts need none. */
+/* Escapes with json-c; the only file that includes it. Most texts need no escaping. */
 #include "json_escape.h"
 
 #include <json-c/json.h>
@@ -20,7 +20,7 @@ void *json_reallocate(void *block, size_t size) {
     return moved;
 }
 
-/* Printable ASCII without quotes and backslashes, which stands in JSON as it is. */
+/* Whether the text is printable ASCII without quotes and backslashes, which needs no escaping. */
 static bool is_plain(const char *text, size_t length) {
     bool plain = true;
     for (size_t i = 0; i < length; i++) {
@@ -30,7 +30,7 @@ static bool is_plain(const char *text, size_t length) {
     return plain;
 }
 
-/* The length of the UTF-8 sequence that text starts with, 0 where it is none (RFC 3629, 4). */
+/* The length of the UTF-8 sequence at the start of a text, or 0 if it is not one (RFC 3629, 4). */
 static size_t utf8_length(const unsigned char *text, size_t left) {
     unsigned char first = text[0];
     size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -53,7 +53,7 @@ static size_t valid_prefix(const char *text, size_t length) {
     return valid;
 }
 
-/* JSON is UTF-8: bytes from outside that are not are shown as question marks. NULL when all are. */
+/* Returns a copy with question marks for bytes that are not UTF-8, or NULL when all are. */
 static char *repair(const char *text, size_t length) {
     size_t valid = valid_prefix(text, length);
     if (valid == length)

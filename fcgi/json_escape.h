@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* The text as it stands between the quotes: the text itself where nothing is to be escaped, else a
- * copy that is valid until the next call. Bytes that are not UTF-8 become question marks. */
+/* Escapes a text for use between the quotes. Returns the text itself when there is nothing to
+ * escape, else a copy that is valid until the next call. Bytes that are not UTF-8 become question
+ * marks. */
 const char *json_escape(const char *text, size_t length, size_t *escaped_length);
 
 /* As realloc(3), but never NULL: running out of memory ends the process. */

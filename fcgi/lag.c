@@ -1,4 +1,4 @@
-/* The last commit's time alone would take an idle primary for a standby that is behind. */
+/* By the last commit's time alone, the standby of an idle primary would seem to be behind. */
 #include "lag.h"
 
 #include <stdio.h>

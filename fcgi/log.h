@@ -1,4 +1,4 @@
-/* The log: one JSON object a line, with ts, level and event first. */
+/* The log: one JSON object per line, with ts, level and event first. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -6,7 +6,7 @@ struct json_object;
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_SILENT };
 
-/* Where lines go and from which level on; before this is called, errors go to stderr. */
+/* Sets where lines go and from which level on. Before this call, errors go to stderr. */
 void log_open(int fd, enum log_level lowest);
 
 /* Begins a line; add members to it and hand it to log_finish, which writes and releases it.
@@ -14,7 +14,7 @@ void log_open(int fd, enum log_level lowest);
 struct json_object *log_start(enum log_level level, const char *event);
 void log_finish(struct json_object *line);
 
-/* A whole line with one text, "detail". */
+/* Writes a line with one member, "detail". */
 void log_text(enum log_level level, const char *event, const char *detail);
 
 #endif

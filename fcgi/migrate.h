@@ -1,12 +1,11 @@
-/* Bringing the database up to date. */
+/* Brings the database up to date. */
 #ifndef MIGRATE_H
 #define MIGRATE_H
 
 struct config;
 
-/* Runs the migration through psql, the one migrator, as the migrating role, and has the rollups
- * made. Returns the process's exit status: psql's own, 2 where it could not connect, 3 where the
- * script failed. */
+/* Runs the migration with psql as the migrating role, and then makes the rollups. Returns the
+ * process's exit status, which is psql's: 2 when it could not connect, 3 when the script failed. */
 int migrate(const struct config *config);
 
 #endif

@@ -1,12 +1,14 @@
-/* --help, --version, and the end of a process whose configuration is wrong. */
+/* --help and --version, and the end of a process whose configuration is wrong. */
 #include "options.h"
 
 #include "config.h"
 #include "log.h"
+#include "problems.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { USAGE_EXIT_STATUS = 64 }; /* EX_USAGE of sysexits.h */
 
@@ -31,10 +33,13 @@ const char *options_read(int argc, char **argv, const char *help, const char *co
     return option;
 }
 
-void options_load_config(struct config *config) {
-    char error[256];
-    if (config_load(config, error, sizeof error))
-        return;
-    log_text(LOG_ERROR, "configuration", error);
-    exit(CONFIG_EXIT_STATUS);
+void options_load_config(struct config *config, bool reports_warnings) {
+    struct problems problems = {0};
+    bool is_valid = config_load(config, &problems);
+    log_open(STDERR_FILENO, reports_warnings ? (enum log_level)config->log_level : LOG_ERROR);
+    for (size_t i = 0; i < problems.count; i++)
+        log_text(problems.list[i].is_error ? LOG_ERROR : LOG_WARNING, "configuration",
+                 problems.list[i].text);
+    if (!is_valid)
+        exit(CONFIG_EXIT_STATUS);
 }

@@ -1,6 +1,8 @@
-/* What both programs do with their command line and their environment before anything else. */
+/* What both programs do first with their command line and their environment. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
+
+#include <stdbool.h>
 
 struct config;
 
@@ -8,7 +10,8 @@ struct config;
  * anything that is not in the list, which ends with NULL, ends it with status 64 (EX_USAGE). */
 const char *options_read(int argc, char **argv, const char *help, const char *const *known);
 
-/* Loads the configuration, or ends the process with one line and CONFIG_EXIT_STATUS. */
-void options_load_config(struct config *config);
+/* Loads the configuration. If it is wrong, ends the process with CONFIG_EXIT_STATUS and a line for
+ * each mistake on standard error. Warnings are reported if LOG_LEVEL allows them. */
+void options_load_config(struct config *config, bool reports_warnings);
 
 #endif

@@ -1,6 +1,8 @@
-/* Splits a query string in one pass, then checks the values; what is not allowed is refused by
- * name. */
+/* Splits a query string in one pass, then checks the values. An error names the parameter. */
 #include "params.h"
+
+#include "text.h"
+#include "values.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -36,10 +38,9 @@ static bool decode(const char *text, size_t length, char *out) {
     return true;
 }
 
-/* Words with commas between them, as many as there is room for; a NULL word ends them. */
+/* Adds a word to a list with commas, as far as there is room. */
 static void append_word(char *out, size_t size, const char *word) {
-    size_t length = strlen(out);
-    (void)snprintf(out + length, size - length, "%s%s", length ? ", " : "", word);
+    text_append(out, size, "%s%s", *out ? ", " : "", word);
 }
 
 static void list_names(const struct param_rule *rules, char *out, size_t size) {
@@ -50,7 +51,7 @@ static void list_names(const struct param_rule *rules, char *out, size_t size) {
         append_word(out, size, "no parameters");
 }
 
-/* What a client sent, as far as it is short and printable. */
+/* The start of what a client sent, with question marks for what should not be printed. */
 static void make_safe(const char *text, size_t length, char safe[SHOWN_MAX + 1]) {
     if (length > SHOWN_MAX)
         length = SHOWN_MAX;
@@ -82,7 +83,8 @@ enum status params_refuse(struct params *params, const struct param_rule *rule, 
     return STATUS_BAD_REQUEST;
 }
 
-void params_describe(const struct param_rule *rule, char *out, size_t size) {
+/* What a rule allows, in words. */
+static void describe(const struct param_rule *rule, char *out, size_t size) {
     *out = '\0';
     switch (rule->kind) {
     case PARAM_DATE:
@@ -180,12 +182,6 @@ static bool is_integer(const char *text, long largest) {
     return number >= 1 && number <= largest;
 }
 
-static bool is_choice(const char *text, const char *const *choices) {
-    while (*choices && strcmp(*choices, text) != 0)
-        choices++;
-    return *choices != NULL;
-}
-
 static bool are_numbers(const char *text, long most) {
     for (; most > 0; most--, text++) {
         text += *text == '-';
@@ -207,7 +203,7 @@ static bool is_valid(const struct param_rule *rule, const char *value) {
     case PARAM_INTEGER:
         return is_integer(value, rule->largest);
     case PARAM_CHOICE:
-        return is_choice(value, rule->choices);
+        return values_choice(rule->choices, value) >= 0;
     case PARAM_NUMBERS:
         return are_numbers(value, rule->largest);
     }
@@ -221,11 +217,11 @@ static enum status check(struct params *params, const struct param_rule *rules, 
     if (!value)
         return STATUS_OK;
     if (!is_valid(rule, value)) {
-        params_describe(rule, allowed, sizeof allowed);
+        describe(rule, allowed, sizeof allowed);
         return params_refuse(params, rule, value, allowed);
     }
     const char *start = rule->kind == PARAM_END_DATE ? params->values[index - 1] : NULL;
-    if (start && strcmp(start, value) > 0) { /* dates of this form compare as texts do */
+    if (start && strcmp(start, value) > 0) { /* such dates compare as texts do */
         (void)snprintf(allowed, sizeof allowed, "no day after '%s', which is %s", rule->name,
                        value);
         return params_refuse(params, rule - 1, start, allowed);

@@ -16,9 +16,9 @@ enum {
 /* What a value has to be. */
 enum param_kind {
     PARAM_DATE,     /* YYYY-MM-DD, a day of the calendar from 0001-01-01 to 9999-12-31 */
-    PARAM_END_DATE, /* a date too, not before that of the rule in front */
-    PARAM_INTEGER,  /* from 1 to the rule's largest */
-    PARAM_NUMBERS,  /* whole numbers with commas, the rule's largest at most */
+    PARAM_END_DATE, /* a date not before that of the preceding rule */
+    PARAM_INTEGER,  /* a whole number from 1 to the rule's largest */
+    PARAM_NUMBERS,  /* whole numbers between commas, at most as many as the rule's largest */
     PARAM_CHOICE,   /* one of the rule's choices */
 };
 
@@ -31,8 +31,8 @@ struct param_rule {
     const char *description;
 };
 
-/* Values in the order of the rules, decoded and checked; NULL where none was sent. They lie in the
- * structure itself. */
+/* The values in the order of the rules, decoded and checked; NULL where none was sent. They point
+ * into the structure itself, which must not be copied. */
 struct params {
     const char *values[PARAMS_MAX];
     char text[PARAMS_TEXT_SIZE];
@@ -40,22 +40,20 @@ struct params {
 };
 
 /* Splits and decodes a query string (application/x-www-form-urlencoded) and checks its values by
- * the rules, which end with a NULL name. STATUS_BAD_REQUEST with params->error for what is unknown,
- * doubled, malformed or not allowed. */
+ * the rules, which end with a NULL name. Returns STATUS_BAD_REQUEST, with params->error set, for a
+ * parameter that is unknown, doubled, malformed or not allowed. */
 __attribute__((warn_unused_result)) enum status
 params_parse(struct params *params, const char *query, const struct param_rule *rules);
 
-/* The place of the rule of that name; that of the end where there is none. */
+/* The index of the rule of that name, or of the NULL name that ends the rules. */
 size_t params_find(const struct param_rule *rules, const char *name);
 
-/* The value at a rule's place: what was sent, or the default, or NULL; NULL at the end's place. */
+/* The value for the rule at an index: what was sent, else the default, else NULL. NULL for the
+ * index of the rules' end. */
 const char *params_value(const struct params *params, const struct param_rule *rules, size_t index);
 
-/* Refuses a value, for what the rule's kind does not say. */
+/* Refuses a value for a reason that the rule's kind does not cover. */
 enum status params_refuse(struct params *params, const struct param_rule *rule, const char *value,
                           const char *allowed);
-
-/* What a rule allows, in words: for errors and for the description. */
-void params_describe(const struct param_rule *rule, char *out, size_t size);
 
 #endif

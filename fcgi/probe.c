@@ -1,22 +1,23 @@
-/* Probes of bounded cost: however often they come, the database is asked twice a second at most. */
+/* Probes of bounded cost: the database is asked at most twice a second, however often they come. */
 #include "probe.h"
 
 #include "db.h"
 #include "deadline.h"
-#include "http.h"
 #include "json.h"
 #include "log.h"
+#include "reply.h"
 #include "sql.h"
+#include "stop.h"
 
-/* One worker answers both probes, so that a readiness check must be over well before a health check
- * that came right behind it is late (500 ms). */
+/* One worker answers both probes. A readiness check must end well before a health check that waits
+ * behind it is late (500 ms). */
 enum {
     PROBE_LIMIT_MS = 300,
     VERDICT_HOLDS_MS = 1000,
-    FAILURE_HOLDS_MS = 500, /* a database that is back is noticed soon */
+    FAILURE_HOLDS_MS = 500, /* shorter, so that a recovered database is noticed soon */
 };
 
-static const struct db_query readiness_query = {"readiness", sql_worker_readiness, 0};
+static const struct db_query readiness_query = {.name = "readiness", .sql = sql_worker_readiness};
 
 void probe_open(struct db *db) {
     db_add_query(db, &readiness_query);
@@ -24,7 +25,7 @@ void probe_open(struct db *db) {
 
 void probe_health(struct request *request, struct db *db) {
     (void)db;
-    http_send_text(request, STATUS_OK, "ok");
+    reply_text(request, STATUS_OK, "ok");
 }
 
 static enum status ask_database(struct db *db, const char **reason) {
@@ -52,8 +53,8 @@ static void log_change(enum status status, const char *reason) {
 void probe_readiness(struct request *request, struct db *db) {
     static enum status verdict = STATUS_UNAVAILABLE;
     static int64_t valid_until = -1;
-    if (http_is_stopping()) { /* no load balancer shall send more, while the reports go on */
-        http_send_text(request, STATUS_UNAVAILABLE, "failed");
+    if (stop_is_requested()) { /* load balancers must send no more */
+        reply_text(request, STATUS_UNAVAILABLE, "failed");
         return;
     }
     if (valid_until < 0 || deadline_left(valid_until) == 0) {
@@ -65,7 +66,7 @@ void probe_readiness(struct request *request, struct db *db) {
         valid_until = deadline_in(status == STATUS_OK ? VERDICT_HOLDS_MS : FAILURE_HOLDS_MS);
     }
     if (verdict == STATUS_OK)
-        http_send_text(request, STATUS_OK, "ok");
+        reply_text(request, STATUS_OK, "ok");
     else
-        http_send_text(request, STATUS_UNAVAILABLE, "failed");
+        reply_text(request, STATUS_UNAVAILABLE, "failed");
 }

@@ -1,4 +1,4 @@
-/* What Kubernetes and load balancers ask: /health_check and /readiness_check. */
+/* /health_check and /readiness_check, for Kubernetes and load balancers. */
 #ifndef PROBE_H
 #define PROBE_H
 

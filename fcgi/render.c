@@ -1,13 +1,13 @@
-/* Cells go straight into the body: no row is built first, and memory stays flat. */
+/* Cells go straight into the body, so that memory does not grow with the answer. */
 #include "render.h"
 
-#include "http.h"
+#include "body.h"
 #include "json_escape.h"
 
 #include <ctype.h>
 #include <string.h>
 
-enum { TIMESTAMP_SIZE = 64, FRACTION_DIGITS = 6 };
+enum { SHOWN_SIZE = 64, FRACTION_DIGITS = 6 };
 
 size_t render_timestamp(const char *text, size_t length, char *out, size_t size) {
     const char *point = memchr(text, '.', length);
@@ -21,7 +21,7 @@ size_t render_timestamp(const char *text, size_t length, char *out, size_t size)
         out[copied] = '\0';
         return copied;
     }
-    /* PostgreSQL leaves trailing zeros out, and the point with them when all are zero. */
+    /* PostgreSQL omits trailing zeros, and the point too when all digits are zero. */
     const char *rest = point + 1 + digits; /* " BC", or nothing */
     size_t rest_length = length - whole - 1 - digits;
     memset(out + whole + 1 + digits, '0', FRACTION_DIGITS - digits);
@@ -33,7 +33,7 @@ size_t render_timestamp(const char *text, size_t length, char *out, size_t size)
 }
 
 static bool write_text(const struct render *render, const char *text, size_t length) {
-    return length == 0 || http_write(render->request, text, length);
+    return length == 0 || body_write(render->request, text, length);
 }
 
 static bool write_string(const struct render *render, const char *text, size_t length) {
@@ -48,13 +48,13 @@ static bool write_key(const struct render *render, const char *key) {
 }
 
 static bool write_timestamp(const struct render *render, const struct cell *cell) {
-    char quoted[TIMESTAMP_SIZE + 2] = "\"";
-    size_t length = render_timestamp(cell->text, cell->length, quoted + 1, TIMESTAMP_SIZE);
+    char quoted[SHOWN_SIZE + 2] = "\"";
+    size_t length = render_timestamp(cell->text, cell->length, quoted + 1, SHOWN_SIZE);
     quoted[1 + length] = '"';
     return write_text(render, quoted, length + 2);
 }
 
-/* PostgreSQL writes integers as JSON does, and nothing that JSON escapes into dates. */
+/* PostgreSQL writes integers as JSON does, and its dates contain nothing that JSON escapes. */
 static bool write_cell(const struct render *render, const struct cell *cell) {
     if (!cell->text)
         return write_text(render, "null", 4);
@@ -70,7 +70,7 @@ static bool write_cell(const struct render *render, const struct cell *cell) {
     return write_string(render, cell->text, cell->length);
 }
 
-/* The columns from the first one on, as an object. */
+/* The columns from that one on, as an object. */
 static bool write_members(const struct render *render, const struct row *row, size_t first) {
     bool sent = write_text(render, "{", 1);
     for (size_t i = first; i < row->count && sent; i++) {
@@ -89,8 +89,8 @@ static bool write_keyed(const struct render *render, const struct row *row) {
                                           : write_members(render, row, 1);
 }
 
-/* A text that a spreadsheet would run as a formula is made one that it shows, by an apostrophe
- * (OWASP, "CSV Injection"). */
+/* An apostrophe makes a spreadsheet show a text that it would otherwise run as a formula (OWASP,
+ * "CSV Injection"). */
 static bool write_csv_text(const struct render *render, const char *text, size_t length) {
     static const char formula_starts[] = {'=', '+', '-', '@', '\t', '\r'};
     static const char quoted[] = {',', '"', '\r', '\n'};
@@ -111,9 +111,9 @@ static bool write_csv_text(const struct render *render, const char *text, size_t
     return sent && write_text(render, "\"", 1);
 }
 
-/* NULL is an empty field, an empty text a quoted one. Numbers and dates need no quotes. */
+/* NULL becomes an empty field, and an empty text two quotes. Numbers and dates need no quotes. */
 static bool write_csv_cell(const struct render *render, const struct cell *cell) {
-    char shown[TIMESTAMP_SIZE];
+    char shown[SHOWN_SIZE];
     switch (cell->text ? cell->type : CELL_INTEGER) {
     case CELL_TEXT:
         return write_csv_text(render, cell->text, cell->length);

@@ -23,8 +23,8 @@ struct render {
     size_t rows;
 };
 
-/* Each is false when nobody takes the answer any more. Begin and end write what stands around the
- * rows; the columns need no texts. JSON closes with one newline. */
+/* Each returns false when nobody takes the answer any more. render_begin and render_end write what
+ * surrounds the rows; of the columns only the names are used. JSON ends with one newline. */
 __attribute__((warn_unused_result)) bool render_begin(struct render *render,
                                                       struct request *request,
                                                       enum render_shape shape,
@@ -32,8 +32,8 @@ __attribute__((warn_unused_result)) bool render_begin(struct render *render,
 __attribute__((warn_unused_result)) bool render_row(struct render *render, const struct row *row);
 __attribute__((warn_unused_result)) bool render_end(struct render *render);
 
-/* The timestamp as Python's str() prints it, which the reports have always shown: six fractional
- * digits, or none when they are zero. Returns the length, at most size - 1. */
+/* Writes a timestamp as Python's str() does, which the reports have always shown: with six
+ * fractional digits, or with none when they are zero. Returns the length, at most size - 1. */
 size_t render_timestamp(const char *text, size_t length, char *out, size_t size);
 
 #endif

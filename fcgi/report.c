@@ -1,28 +1,40 @@
-/* Answers a report as its row says: all is common to all reports. */
+/* Answers a report as its row says: everything here is common to all reports. */
 #include "report.h"
 
-#include "accept.h"
+#include "body.h"
+#include "cache.h"
 #include "deadline.h"
-#include "http.h"
-#include "kept.h"
+#include "etag.h"
+#include "header.h"
+#include "reply.h"
+#include "report_check.h"
+#include "request.h"
+#include "selection.h"
+#include "timestamp.h"
+#include "turn.h"
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     NAME_SIZE = 64,
-    PLACE_SIZE = REPORT_KEY_MAX * (PARAMS_DIGITS_MAX + 4),
-    AS_OF_SIZE = 40,
-    CONFLICTS_MAX = 5, /* with what a standby replays: tried again as often, within the limit */
+    LINK_SIZE = 256,
+    CONFLICTS_MAX = 5,       /* how often a query is repeated that met a conflict */
+    SHORT_BYTES = 60 * 1024, /* a body up to here is short in any case, and all in the buffer */
 };
 
-void report_open(struct db *db) {
+/* A tag of all queries' texts: a build that was not committed may have others under one VERSION. */
+static char queries_tag[ETAG_SIZE];
+
+void report_open(struct db *db, long workers) {
+    turn_open(workers);
     for (const struct report *report = reports; report->name; report++) {
-        for (size_t i = 0; i < REPORT_ORDERS_MAX && report->orders[i].query.name; i++)
+        for (size_t i = 0; i < REPORT_ORDERS_MAX && report->orders[i].query.name; i++) {
+            const char *const texts[] = {queries_tag, report->orders[i].query.sql};
             db_add_query(db, &report->orders[i].query);
+            etag_make(queries_tag, texts, sizeof texts / sizeof texts[0]);
+        }
     }
 }
 
@@ -37,241 +49,180 @@ const struct report *report_find(const char *path) {
     return NULL;
 }
 
-/* One request for a report under way. */
+/* The answer to one request, on its way. */
 struct answer {
-    const struct report *report;
-    const struct report_order *order;
     struct request *request;
     struct db *db;
-    struct params params;
-    enum format format;
-    size_t limit; /* rows of a page; 0 for all */
+    struct selection selection;
     long limit_ms;
-    int64_t deadline; /* of the first row */
-    struct entity entity;
-    char name[NAME_SIZE]; /* with the format's: what a file of it is called */
+    int64_t deadline;   /* of the first row */
+    const char *reason; /* of a failure that is not the database's; else NULL */
+    struct turn turn;
+    struct entity entity; /* of the texts that follow */
+    char name[NAME_SIZE]; /* the report's and its format's: what a file of it is called */
+    char tag[ETAG_SIZE];
+    char as_of[TIMESTAMP_SIZE];
+    char next[LINK_SIZE];
+    char place[SELECTION_PLACE_SIZE]; /* of a page's last row */
     char validator[DB_VALIDATOR_SIZE];
-    char tag[HTTP_TAG_SIZE];
-    char as_of[AS_OF_SIZE];
-    char place[PLACE_SIZE]; /* of a page's last row */
-    char next[HTTP_NEXT_SIZE];
 };
 
-static const char *value_of(const struct answer *answer, const char *name) {
-    const struct param_rule *rules = answer->report->parameters;
-    return params_value(&answer->params, rules, params_find(rules, name));
+static void set_entity(struct answer *answer) {
+    enum format format = answer->selection.format;
+    (void)snprintf(answer->name, sizeof answer->name, "%s.%s", answer->selection.report->name,
+                   format_names[format]);
+    answer->entity = (struct entity){
+        .content_type = format_types[format],
+        .tag = answer->tag,
+        .file_name = format == FORMAT_CSV ? answer->name : NULL,
+        .next = answer->next,
+        .as_of = answer->as_of,
+    };
 }
 
-static size_t find_choice(const struct param_rule *rule, const char *value) {
-    size_t i = 0;
-    while (rule->choices[i] && strcmp(rule->choices[i], value) != 0)
-        i++;
-    return i;
-}
-
-/* By name where there is one; else as Accept prefers. What it does not allow for is still answered,
- * in JSON. */
-static enum format choose_format(const struct answer *answer) {
-    const struct param_rule *rules = answer->report->parameters;
-    size_t index = params_find(rules, "format");
-    const char *named = answer->params.values[index];
-    if (named)
-        return (enum format)find_choice(&rules[index], named);
-    return accept_prefers(answer->request->accept, "text/csv", "application/json") ? FORMAT_CSV
-                                                                                   : FORMAT_JSON;
-}
-
-static const struct report_order *choose_order(const struct answer *answer) {
-    const struct param_rule *rules = answer->report->parameters;
-    const char *named = value_of(answer, "order");
-    size_t index = named ? find_choice(&rules[params_find(rules, "order")], named) : 0;
-    return &answer->report->orders[index];
-}
-
-/* A place in the list is told by as many numbers as the order has columns for it. */
-static enum status check_place(struct answer *answer) {
-    const struct param_rule *rules = answer->report->parameters;
-    const char *after = value_of(answer, "after");
-    size_t count = 1;
-    for (const char *comma = after; comma && (comma = strchr(comma, ',')); comma++)
-        count++;
-    if (!after || count == answer->order->key_count)
-        return STATUS_OK;
-    char allowed[PARAMS_ERROR_SIZE / 2] = "";
-    for (size_t i = 0; i < answer->order->key_count; i++) {
-        size_t length = strlen(allowed);
-        (void)snprintf(allowed + length, sizeof allowed - length, "%s%s", i ? "," : "",
-                       answer->report->columns[answer->order->key[i]].name);
-    }
-    size_t length = strlen(allowed);
-    (void)snprintf(allowed + length, sizeof allowed - length, " with order=%s",
-                   value_of(answer, "order"));
-    return params_refuse(&answer->params, &rules[params_find(rules, "after")], after, allowed);
-}
-
-/* What the request asks for, from its parameters. */
-static enum status read_request(struct answer *answer) {
-    enum status status =
-        params_parse(&answer->params, answer->request->query, answer->report->parameters);
-    if (status != STATUS_OK)
-        return status;
-    const char *limit = value_of(answer, "limit");
-    answer->limit = limit ? strtoul(limit, NULL, 10) : 0;
-    answer->format = choose_format(answer);
-    answer->order = choose_order(answer);
-    (void)snprintf(answer->name, sizeof answer->name, "%s.%s", answer->report->name,
-                   format_names[answer->format]);
-    answer->entity =
-        (struct entity){.content_type = format_types[answer->format],
-                        .tag = answer->tag,
-                        .file_name = answer->format == FORMAT_CSV ? answer->name : NULL,
-                        .next = answer->next,
-                        .as_of = answer->as_of};
-    return check_place(answer);
-}
-
-/* The ETag: all that the answer's bytes depend on. Its validator is read before the report is, so
- * that it may stand for newer rows than it says, which no later validator equals, but never for
- * older. */
+/* The ETag: all that the answer's bytes depend on. The validator is read before the report. So the
+ * tag may belong to rows that are newer than it says, which no later validator matches, but never
+ * to older ones. */
 static void note_tag(struct answer *answer) {
     (void)snprintf(answer->validator, sizeof answer->validator, "%s",
                    db_state(answer->db)->validator);
-    const char *const parts[] = {VERSION, answer->name, answer->order->query.sql,
-                                 answer->request->query, answer->validator};
+    const char *const parts[] = {VERSION, queries_tag, answer->name, answer->request->query,
+                                 answer->validator};
     *answer->tag = '\0';
     if (*answer->validator)
-        http_make_tag(answer->tag, parts, sizeof parts / sizeof parts[0]);
+        etag_make(answer->tag, parts, sizeof parts / sizeof parts[0]);
 }
 
-/* "2026-11-28T17:09:07.123Z" */
-static void note_time(struct answer *answer) {
-    int64_t milliseconds = db_state(answer->db)->as_of_ms;
-    time_t second = (time_t)(milliseconds / 1000);
-    struct tm utc;
-    size_t length =
-        strftime(answer->as_of, sizeof answer->as_of, "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &utc));
-    (void)snprintf(answer->as_of + length, sizeof answer->as_of - length, ".%03dZ",
-                   (int)(milliseconds % 1000));
-}
-
-/* What the server that answers said of its data: behind a pooler, or after a connection was made
- * anew, another one than was asked first. */
+/* What the server says of its data. The server that answers the query may be another one than was
+ * asked first: behind a pooler, or after a reconnect. */
 static void note_state(struct answer *answer) {
     if (!*answer->validator || strcmp(answer->validator, db_state(answer->db)->validator) != 0)
         note_tag(answer);
-    note_time(answer);
+    timestamp_write(db_state(answer->db)->as_of_ms, answer->as_of);
 }
 
-static void append(char *text, size_t size, const char *name, const char *value) {
-    size_t length = strlen(text);
-    (void)snprintf(text + length, size - length, "%c%s=%s", strchr(text, '?') ? '&' : '?', name,
-                   value);
+/* Whether this client may have the rest of the answer, which may be long. */
+static bool may_continue(struct answer *answer) {
+    size_t length;
+    bool is_short = body_buffered(answer->request->body, &length) && length < SHORT_BYTES;
+    return is_short || turn_grow(&answer->turn);
 }
 
-/* The request again, behind the row that was noted. Checked values need no percent-encoding. */
-static void link_next_page(struct answer *answer) {
-    const struct param_rule *rules = answer->report->parameters;
-    (void)snprintf(answer->next, sizeof answer->next, REPORT_FOLDER "%s", answer->report->name);
-    for (size_t i = 0; rules[i].name; i++) {
-        const char *value =
-            strcmp(rules[i].name, "after") == 0 ? answer->place : answer->params.values[i];
-        if (value)
-            append(answer->next, sizeof answer->next, rules[i].name, value);
-    }
-}
-
-/* Notes where a row stands in the order. */
-static void note_place(struct answer *answer, const struct row *row) {
-    *answer->place = '\0';
-    for (size_t i = 0; i < answer->order->key_count; i++) {
-        size_t length = strlen(answer->place);
-        (void)snprintf(answer->place + length, sizeof answer->place - length, "%s%s", i ? "," : "",
-                       row->cells[answer->order->key[i]].text);
-    }
-}
-
-/* Once rows flow, each of them has the whole limit: a long answer may take its time, a database
- * that falls silent may not. A page's query asks for one row more, which is not shown. */
+/* Each row has the whole limit once rows flow: a long answer may take its time, but a database that
+ * falls silent may not. A page's query asks for one row more than the page shows. */
 static enum status render_rows(struct answer *answer, struct render *render) {
+    const size_t limit = answer->selection.limit;
     const struct row *row;
     enum status status;
     while ((status = db_next_row(answer->db, deadline_in(answer->limit_ms), &row)) == STATUS_OK &&
            row) {
-        if (answer->limit > 0 && render->rows == answer->limit) {
-            link_next_page(answer);
+        if (limit > 0 && render->rows == limit) {
+            selection_link(&answer->selection, answer->place, answer->next, sizeof answer->next);
             continue;
         }
         if (!render_row(render, row))
             return STATUS_CLIENT_GONE;
-        if (render->rows == answer->limit)
-            note_place(answer, row);
+        if (!may_continue(answer))
+            return STATUS_TOO_MANY_REQUESTS;
+        if (render->rows == limit)
+            selection_place(&answer->selection, row, answer->place);
     }
     return status;
 }
 
-/* Keeps the body to send it again while the validator stays, if it is small enough. */
-static void keep_body(const struct answer *answer) {
-    struct kept_body body = {.next = answer->next};
-    body.data = http_body(&body.length);
-    if (body.data && *answer->tag)
-        kept_store(answer->name, answer->request->query, answer->validator, &body);
-}
-
-static enum render_shape shape_of(const struct answer *answer) {
-    switch (answer->format) {
+static enum render_shape shape_of(const struct selection *selection) {
+    switch (selection->format) {
     case FORMAT_CSV:
         return RENDER_CSV;
     case FORMAT_RECORDS:
         return RENDER_RECORDS;
     default:
-        return answer->report->shape;
+        return selection->report->shape;
     }
 }
 
-static enum status start_query(struct answer *answer) {
-    const char *values[PARAMS_MAX] = {NULL};
-    for (size_t i = 0; i < answer->order->query.parameter_count; i++)
-        values[i] = params_value(&answer->params, answer->report->parameters, i);
-    return db_start(answer->db, &answer->order->query, values, answer->deadline);
-}
-
-/* One pass over the report; *again when a second one is needed. */
-static enum status send_rows(struct answer *answer, bool *again) {
+static enum status render_result(struct answer *answer) {
     struct render render;
-    enum status status = start_query(answer);
-    if (status == STATUS_OK) {
-        note_state(answer);
-        *answer->next = '\0';
-        http_start_body(answer->request, &answer->entity);
-        status = STATUS_CLIENT_GONE;
-        if (render_begin(&render, answer->request, shape_of(answer), db_columns(answer->db)))
-            status = render_rows(answer, &render);
+    const struct row *columns = db_columns(answer->db);
+    if (!report_check_result(answer->selection.report, columns)) {
+        answer->reason = "the query's columns are not those of the report's row";
+        return STATUS_INTERNAL_ERROR;
     }
-    db_end(answer->db);
-    if (status == STATUS_OK && !render_end(&render))
-        status = STATUS_CLIENT_GONE;
+    note_state(answer);
+    *answer->next = '\0';
+    body_start(answer->request, &answer->entity);
+    if (!render_begin(&render, answer->request, shape_of(&answer->selection), columns))
+        return STATUS_CLIENT_GONE;
+    enum status status = render_rows(answer, &render);
+    return status == STATUS_OK && !render_end(&render) ? STATUS_CLIENT_GONE : status;
+}
+
+/* Caches a body that is small enough, to send it again while the validator stays. */
+static void cache_body(const struct answer *answer) {
+    struct cached_body body = {.next = answer->next};
+    body.data = body_buffered(answer->request->body, &body.length);
+    if (body.data && *answer->tag)
+        cache_store(answer->name, answer->request->query, answer->validator, &body);
+}
+
+/* One pass over the report. Sets *again when the body has to be written once more. */
+static enum status send_rows(struct answer *answer, bool *again) {
+    const struct selection *selection = &answer->selection;
+    enum status status =
+        db_start(answer->db, &selection->order->query, selection->arguments, answer->deadline);
     if (status == STATUS_OK)
-        keep_body(answer);
-    *again = status == STATUS_OK && http_end_body(answer->request);
+        status = render_result(answer);
+    db_end(answer->db);
+    if (status == STATUS_OK)
+        cache_body(answer);
+    *again = status == STATUS_OK && body_end(answer->request);
     return status;
 }
 
-/* Sends what the validator shows to be the answer still: nothing at all where the client has it, or
- * the kept body. False when the report must be asked for. */
+/* Sends what the validator proves to be the answer still: 304 where the client has it, or the
+ * cached body. Returns false when the query must run. */
 static bool send_unchanged(struct answer *answer) {
     if (!*answer->tag)
         return false;
-    if (http_tag_matches(answer->request, answer->tag)) {
-        http_send_not_modified(answer->request, answer->tag, answer->as_of);
+    if (reply_if_not_modified(answer->request, &answer->entity))
         return true;
-    }
-    const struct kept_body *kept =
-        kept_find(answer->name, answer->request->query, answer->validator);
-    if (!kept)
+    const struct cached_body *cached =
+        cache_find(answer->name, answer->request->query, answer->validator);
+    if (!cached)
         return false;
-    answer->entity.next = kept->next;
-    http_send_body(answer->request, &answer->entity, kept->data, kept->length);
+    answer->entity.next = cached->next;
+    reply_body(answer->request, &answer->entity, cached->data, cached->length);
     return true;
+}
+
+/* Whether the query met a conflict with what a standby replays, and nothing has been sent yet. */
+static bool may_repeat(const struct answer *answer) {
+    return db_met_conflict(answer->db) && !body_has_left(answer->request->body);
+}
+
+/* Sends the rows, in several passes where one is not enough. */
+static enum status send_passes(struct answer *answer) {
+    enum status status = STATUS_OK;
+    bool again = true;
+    for (int conflicts = 0; again;) {
+        status = send_rows(answer, &again);
+        if (status != STATUS_OK)
+            again = may_repeat(answer) && conflicts++ < CONFLICTS_MAX;
+    }
+    return status;
+}
+
+/* Sends what the query says now, when it is the client's turn. */
+static enum status send_fresh(struct answer *answer) {
+    const struct selection *selection = &answer->selection;
+    answer->turn = (struct turn){
+        .address = answer->request->client,
+        .kind = selection->limit == 0 ? (int)(selection->report - reports) : -1,
+        .is_part = selection->is_part,
+    };
+    enum status status = turn_begin(&answer->turn) ? send_passes(answer) : STATUS_TOO_MANY_REQUESTS;
+    turn_end(&answer->turn, status == STATUS_OK ? answer->request->body_bytes : 0);
+    return status;
 }
 
 static enum status send_answer(struct answer *answer) {
@@ -281,23 +232,15 @@ static enum status send_answer(struct answer *answer) {
     note_state(answer);
     if (send_unchanged(answer))
         return STATUS_OK;
-    bool again = true;
-    int conflicts = 0;
-    while (status == STATUS_OK && again) {
-        status = send_rows(answer, &again);
-        if (status != STATUS_OK && conflicts < CONFLICTS_MAX && db_met_conflict(answer->db) &&
-            !http_has_left()) {
-            conflicts++;
-            again = true;
-            status = STATUS_OK;
-        }
-    }
-    return status;
+    return send_fresh(answer);
 }
 
-/* What a client may know; db_reason says more, to the log. */
+/* What a client may know; the log has the reason. */
 static const char *describe(enum status status) {
     switch (status) {
+    case STATUS_TOO_MANY_REQUESTS:
+        return "this address already receives as many answers over 1 MB as one address may at a "
+               "time; try again later, or use limit";
     case STATUS_UNAVAILABLE:
         return "the database cannot be reached, or what the report reads is not there";
     case STATUS_LAGGING:
@@ -309,25 +252,34 @@ static const char *describe(enum status status) {
     }
 }
 
+static void send_failure(struct answer *answer, enum status status) {
+    if (status == STATUS_CLIENT_GONE)
+        answer->reason = "nobody takes the answer";
+    else if (status == STATUS_TOO_MANY_REQUESTS)
+        answer->reason = "the client has all of its turns for long answers";
+    answer->request->reason = answer->reason ? answer->reason : db_reason(answer->db);
+    reply_problem(answer->request, status, describe(status));
+}
+
 void report_answer(const struct report *report, struct request *request, struct db *db,
                    long limit_ms) {
-    struct answer answer = {.report = report,
-                            .request = request,
-                            .db = db,
-                            .limit_ms = limit_ms,
-                            .deadline = deadline_in(limit_ms - request->waited_ms + DB_GRACE_MS)};
-    if (read_request(&answer) != STATUS_OK) {
-        http_send_problem(request, STATUS_BAD_REQUEST, answer.params.error);
+    struct answer answer = {
+        .request = request,
+        .db = db,
+        .limit_ms = limit_ms,
+        .deadline = deadline_in(limit_ms - request->waited_ms + DB_GRACE_MS),
+    };
+    if (selection_read(&answer.selection, report, request) != STATUS_OK) {
+        reply_problem(request, STATUS_BAD_REQUEST, answer.selection.params.error);
         return;
     }
     if (request->waited_ms >= limit_ms) {
         request->reason = "no worker was free within the limit";
-        http_send_problem(request, STATUS_UNAVAILABLE, request->reason);
+        reply_problem(request, STATUS_UNAVAILABLE, request->reason);
         return;
     }
+    set_entity(&answer);
     enum status status = send_answer(&answer);
-    if (status != STATUS_OK) {
-        request->reason = status == STATUS_CLIENT_GONE ? "nobody takes the answer" : db_reason(db);
-        http_send_problem(request, status, describe(status));
-    }
+    if (status != STATUS_OK)
+        send_failure(&answer, status);
 }

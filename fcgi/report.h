@@ -6,20 +6,19 @@
 #include "params.h"
 #include "render.h"
 
-#include <stddef.h>
-
 enum { REPORT_ORDERS_MAX = 2, REPORT_KEY_MAX = 2 };
 
 #define REPORT_FOLDER "/api/reports/"
 
 struct request;
 
-/* Formats that an answer can have: their names, which end with NULL, and media types. */
+/* The formats of an answer: their names, which end with NULL, and their media types. */
 enum format { FORMAT_JSON, FORMAT_RECORDS, FORMAT_CSV, FORMAT_COUNT };
 extern const char *const format_names[FORMAT_COUNT + 1];
 extern const char *const format_types[FORMAT_COUNT];
 
-/* A column of the answer, for the description; what is rendered is the query's own. */
+/* A column of the answer. Every result is checked against the names and types; the rest is for the
+ * description. */
 struct column {
     const char *name;
     enum cell_type type;
@@ -27,28 +26,26 @@ struct column {
     const char *description;
 };
 
-/* A query, and the columns that tell a row's place in its order: what "after" holds. */
+/* One order of a report's rows. */
 struct report_order {
-    struct db_query query; /* $1, $2, … are the report's first parameters, in their order */
-    size_t key_count;      /* 0 where answers have no pages */
-    size_t key[REPORT_KEY_MAX];
+    struct db_query query; /* $1, $2, … are the report's parameters before "order" and "format" */
+    const char *key[REPORT_KEY_MAX]; /* the columns that "after" gives; none: no pages */
 };
 
 struct report {
     const char *name; /* the path's last part */
     const char *description;
-    enum render_shape shape;             /* of format=json */
-    const struct param_rule *parameters; /* ends with a NULL name */
-    const struct column *columns;        /* in the queries' order; ends with a NULL name */
-    struct report_order
-        orders[REPORT_ORDERS_MAX]; /* one for each choice of "order", if there is any */
+    enum render_shape shape;                       /* of format=json */
+    const struct param_rule *parameters;           /* ends with a NULL name */
+    const struct column *columns;                  /* in the query's order; ends with a NULL name */
+    struct report_order orders[REPORT_ORDERS_MAX]; /* one for each choice of "order" */
 };
 
 /* A report is a row here, in reports.c; the list ends with a NULL name. */
 extern const struct report reports[];
 
 /* Registers every report's queries. */
-void report_open(struct db *db);
+void report_open(struct db *db, long workers);
 
 /* The report at a path, or NULL. */
 const struct report *report_find(const char *path);

@@ -1,5 +1,5 @@
-/* The reports, a row each: what they are called, ask, take and show. Requests are checked and
- * answered by these rows, and /openapi.json is made of them. */
+/* The reports, a row each: name, parameters, columns and queries. Requests are checked and answered
+ * by these rows, and /openapi.json is made from them. A worker checks them when it starts. */
 #include "report.h"
 #include "sql.h"
 
@@ -7,16 +7,21 @@ const char *const format_names[] = {"json", "records", "csv", NULL};
 const char *const format_types[] = {"application/json", "application/json",
                                     "text/csv; charset=utf-8; header=present"};
 
-/* Parameters that several reports have; "format" comes last in each. */
+/* The query of sql/reports/FILE.sql. */
+#define QUERY(file)                                                                                \
+    { .name = #file, .sql = sql_reports_##file }
+
+/* Parameters that several reports have; "format" and "order" come last in each, and do not go to
+ * the query. */
 #define FROM                                                                                       \
     {                                                                                              \
         .name = "from", .kind = PARAM_DATE, .example = "2024-03-01",                               \
-        .description = "first day, not after to; where there is none, from the beginning"          \
+        .description = "first day, not after to; by default from the beginning"                    \
     }
 #define TO                                                                                         \
     {                                                                                              \
         .name = "to", .kind = PARAM_END_DATE, .example = "2024-03-31",                             \
-        .description = "last day; where there is none, to the end"                                 \
+        .description = "last day; by default to the end"                                           \
     }
 #define EVERY                                                                                      \
     {                                                                                              \
@@ -28,7 +33,7 @@ const char *const format_types[] = {"application/json", "application/json",
         .name = "format", .kind = PARAM_CHOICE, .choices = format_names,                           \
         .description =                                                                             \
             "records is an array of flat objects; without format, an Accept header that "          \
-            "prefers text/csv gets csv, and any other json"                                        \
+            "prefers text/csv gets csv, any other gets json"                                       \
     }
 
 static const char *const steps[] = {"day", "week", "month", NULL};
@@ -40,11 +45,11 @@ static const struct param_rule summary_parameters[] = {
     {.name = "from",
      .kind = PARAM_DATE,
      .example = "2024-03-01",
-     .description = "first day, not after to; where there is none, 29 days before the last"},
+     .description = "first day, not after to; by default 29 days before the last"},
     {.name = "to",
      .kind = PARAM_END_DATE,
      .example = "2024-03-31",
-     .description = "last day; where there is none, the last one that has a token"},
+     .description = "last day; by default the last one that has a token"},
     FORMAT,
     {0},
 };
@@ -53,65 +58,85 @@ static const struct param_rule user_visits_parameters[] = {
      .kind = PARAM_INTEGER,
      .largest = 500,
      .example = "100",
-     .description = "rows at most; the Link header leads to the next ones. Where there is none, "
-                    "all rows"},
+     .description = "at most this many rows, with a Link header to the next ones; by default all "
+                    "rows"},
     {.name = "after",
      .kind = PARAM_NUMBERS,
      .largest = REPORT_KEY_MAX,
      .example = "3",
-     .description = "begin behind the row of this user_id or, with order=visits, of this "
+     .description = "start after the row with this user_id or, with order=visits, with this "
                     "visits,user_id; with or without limit"},
     {.name = "order",
      .kind = PARAM_CHOICE,
      .choices = visit_orders,
-     .description = "by user_id; or most visits first, and those with as many by user_id"},
+     .description = "by user_id, or most visits first and then by user_id"},
+    FORMAT,
+    {0},
+};
+static const struct param_rule busiest_days_parameters[] = {
+    FROM,
+    TO,
+    {.name = "limit",
+     .kind = PARAM_INTEGER,
+     .largest = 500,
+     .example = "10",
+     .description = "at most this many rows, the busiest days; by default all rows"},
     FORMAT,
     {0},
 };
 
+/* A column of an answer, with an example and a description for /openapi.json. */
+#define COLUMN(label, kind, shown, about)                                                          \
+    { .name = (label), .type = CELL_##kind, .example = (shown), .description = (about) }
+
 static const struct column daily_usage_columns[] = {
-    {"date", CELL_DATE, "2024-03-01", "first day of the day, week or month"},
-    {"visits", CELL_INTEGER, "2", "tokens created then and used"},
+    COLUMN("date", DATE, "2024-03-01", "first day of the day, week or month"),
+    COLUMN("visits", INTEGER, "2", "tokens created then and used"),
     {0},
 };
 static const struct column user_visits_columns[] = {
-    {"user_id", CELL_INTEGER, "3", "the user"},
-    {"joined_at", CELL_TIMESTAMP, "2024-01-05 08:00:00",
-     "when the user joined; six decimals, or none where they are zero"},
-    {"visits", CELL_INTEGER, "3", "tokens of the user, used or not"},
+    COLUMN("user_id", INTEGER, "3", "the user"),
+    COLUMN("joined_at", TIMESTAMP, "2024-01-05 08:00:00",
+           "when the user joined; six decimals, or none where they are zero"),
+    COLUMN("visits", INTEGER, "3", "tokens of the user, used or not"),
     {0},
 };
 static const struct column hourly_usage_columns[] = {
-    {"weekday", CELL_INTEGER, "5", "1 is Monday, 7 is Sunday"},
-    {"hour", CELL_INTEGER, "23", "0 to 23"},
-    {"visits", CELL_INTEGER, "1", "tokens created then and used"},
+    COLUMN("weekday", INTEGER, "5", "1 is Monday, 7 is Sunday"),
+    COLUMN("hour", INTEGER, "23", "0 to 23"),
+    COLUMN("visits", INTEGER, "1", "tokens created then and used"),
+    {0},
+};
+static const struct column busiest_days_columns[] = {
+    COLUMN("date", DATE, "2024-03-01", "the day"),
+    COLUMN("visits", INTEGER, "2", "tokens created then and used"),
     {0},
 };
 static const struct column token_redemption_columns[] = {
-    {"date", CELL_DATE, "2024-03-01", "the day"},
-    {"requested", CELL_INTEGER, "2", "tokens created then"},
-    {"used", CELL_INTEGER, "2", "those of them that were used"},
-    {"used_before_request", CELL_INTEGER, "0", "used before they were created"},
-    {"within_5_minutes", CELL_INTEGER, "1", "used within 5 minutes"},
-    {"within_15_minutes", CELL_INTEGER, "1", "used within 15 minutes"},
-    {"within_60_minutes", CELL_INTEGER, "1", "used within 60 minutes"},
+    COLUMN("date", DATE, "2024-03-01", "the day"),
+    COLUMN("requested", INTEGER, "2", "tokens created then"),
+    COLUMN("used", INTEGER, "2", "those of them that were used"),
+    COLUMN("used_before_request", INTEGER, "0", "used before they were created"),
+    COLUMN("within_5_minutes", INTEGER, "1", "used within 5 minutes"),
+    COLUMN("within_15_minutes", INTEGER, "1", "used within 15 minutes"),
+    COLUMN("within_60_minutes", INTEGER, "1", "used within 60 minutes"),
     {0},
 };
 static const struct column new_users_columns[] = {
-    {"date", CELL_DATE, "2024-01-05", "first day of the day, week or month"},
-    {"joined", CELL_INTEGER, "1", "users who joined then"},
-    {"active", CELL_INTEGER, "1", "those of them who are active now"},
+    COLUMN("date", DATE, "2024-01-05", "first day of the day, week or month"),
+    COLUMN("joined", INTEGER, "1", "users who joined then"),
+    COLUMN("active", INTEGER, "1", "those of them who are active now"),
     {0},
 };
 static const struct column summary_columns[] = {
-    {"from", CELL_TEXT, "2024-03-01", "first day; with BC behind it before the year 1"},
-    {"to", CELL_DATE, "2024-03-04", "last day"},
-    {"visits", CELL_INTEGER, "4", "tokens created in these days and used"},
-    {"requested", CELL_INTEGER, "6", "tokens created in these days"},
-    {"previous_visits", CELL_INTEGER, "0", "visits in as many days before"},
-    {"previous_requested", CELL_INTEGER, "0", "tokens created in as many days before"},
-    {"new_users", CELL_INTEGER, "0", "users who joined in these days"},
-    {"previous_new_users", CELL_INTEGER, "2", "users who joined in as many days before"},
+    COLUMN("from", TEXT, "2024-03-01", "first day; followed by BC before the year 1"),
+    COLUMN("to", DATE, "2024-03-04", "last day"),
+    COLUMN("visits", INTEGER, "4", "tokens created in these days and used"),
+    COLUMN("requested", INTEGER, "6", "tokens created in these days"),
+    COLUMN("previous_visits", INTEGER, "0", "visits in as many days before"),
+    COLUMN("previous_requested", INTEGER, "0", "tokens created in as many days before"),
+    COLUMN("new_users", INTEGER, "0", "users who joined in these days"),
+    COLUMN("previous_new_users", INTEGER, "2", "users who joined in as many days before"),
     {0},
 };
 
@@ -122,7 +147,7 @@ const struct report reports[] = {
         .shape = RENDER_VALUES,
         .parameters = from_to_every,
         .columns = daily_usage_columns,
-        .orders = {{{"daily_usage", sql_reports_daily_usage, 3}}},
+        .orders = {{.query = QUERY(daily_usage)}},
     },
     {
         .name = "user_visits",
@@ -130,8 +155,8 @@ const struct report reports[] = {
         .shape = RENDER_OBJECTS,
         .parameters = user_visits_parameters,
         .columns = user_visits_columns,
-        .orders = {{{"user_visits", sql_reports_user_visits, 2}, 1, {0}},
-                   {{"user_visits_most_first", sql_reports_user_visits_most_first, 2}, 2, {2, 0}}},
+        .orders = {{.query = QUERY(user_visits), .key = {"user_id"}},
+                   {.query = QUERY(user_visits_most_first), .key = {"visits", "user_id"}}},
     },
     {
         .name = "hourly_usage",
@@ -139,7 +164,15 @@ const struct report reports[] = {
         .shape = RENDER_RECORDS,
         .parameters = from_to,
         .columns = hourly_usage_columns,
-        .orders = {{{"hourly_usage", sql_reports_hourly_usage, 2}}},
+        .orders = {{.query = QUERY(hourly_usage)}},
+    },
+    {
+        .name = "busiest_days",
+        .description = "Days with visits (tokens that were used), most visits first, then by date",
+        .shape = RENDER_RECORDS,
+        .parameters = busiest_days_parameters,
+        .columns = busiest_days_columns,
+        .orders = {{.query = QUERY(busiest_days)}},
     },
     {
         .name = "token_redemption",
@@ -147,7 +180,7 @@ const struct report reports[] = {
         .shape = RENDER_RECORDS,
         .parameters = from_to,
         .columns = token_redemption_columns,
-        .orders = {{{"token_redemption", sql_reports_token_redemption, 2}}},
+        .orders = {{.query = QUERY(token_redemption)}},
     },
     {
         .name = "new_users",
@@ -155,7 +188,7 @@ const struct report reports[] = {
         .shape = RENDER_RECORDS,
         .parameters = from_to_every,
         .columns = new_users_columns,
-        .orders = {{{"new_users", sql_reports_new_users, 3}}},
+        .orders = {{.query = QUERY(new_users)}},
     },
     {
         .name = "summary",
@@ -163,7 +196,7 @@ const struct report reports[] = {
         .shape = RENDER_RECORDS,
         .parameters = summary_parameters,
         .columns = summary_columns,
-        .orders = {{{"summary", sql_reports_summary, 2}}},
+        .orders = {{.query = QUERY(summary)}},
     },
     {0},
 };

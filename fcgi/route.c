@@ -1,13 +1,14 @@
-/* Paths and methods: 404 and 405, OPTIONS, and the line that the worker logs of every request. */
+/* Finds what answers a request, and logs a line for each. */
 #include "route.h"
 
 #include "deadline.h"
 #include "describe.h"
-#include "http.h"
 #include "json.h"
 #include "log.h"
 #include "probe.h"
+#include "reply.h"
 #include "report.h"
+#include "request.h"
 
 #include <string.h>
 
@@ -52,24 +53,23 @@ static const struct route *find_route(const char *path) {
     return NULL;
 }
 
-static void dispatch(struct request *request, struct db *db, long limit_ms) {
-    const struct route *route = find_route(request->path);
-    const struct report *report = report_find(request->path);
+static void dispatch(const struct route *route, struct request *request, struct db *db,
+                     long limit_ms) {
+    const struct report *report = route ? NULL : report_find(request->path);
     if (!route && !report)
-        http_send_problem(request, STATUS_NOT_FOUND, NULL);
-    else if (request->method == HTTP_OPTIONS)
-        http_send_options(request);
-    else if (request->method == HTTP_OTHER)
-        http_send_problem(request, STATUS_METHOD_NOT_ALLOWED, "allowed here: GET, HEAD, OPTIONS");
+        reply_problem(request, STATUS_NOT_FOUND, NULL);
+    else if (request->method == METHOD_OPTIONS)
+        reply_options(request);
+    else if (request->method == METHOD_OTHER)
+        reply_problem(request, STATUS_METHOD_NOT_ALLOWED, "allowed here: GET, HEAD, OPTIONS");
     else if (route)
         route->answer(request, db);
     else
         report_answer(report, request, db, limit_ms);
 }
 
-/* Probes come several times a second; what they find is logged when it changes. */
-static enum log_level level_of(const struct request *request) {
-    const struct route *route = find_route(request->path);
+/* Probes come several times a second: probe.c logs when their result changes. */
+static enum log_level level_of(const struct route *route, const struct request *request) {
     if (route && route->is_probe)
         return LOG_DEBUG;
     return status_code(request->status) >= 500 ? LOG_ERROR : LOG_INFO;
@@ -77,8 +77,9 @@ static enum log_level level_of(const struct request *request) {
 
 void route_answer(struct request *request, struct db *db, long limit_ms) {
     int64_t started = clock_milliseconds(CLOCK_MONOTONIC);
-    dispatch(request, db, limit_ms);
-    struct json_object *line = log_start(level_of(request), "request");
+    const struct route *route = find_route(request->path);
+    dispatch(route, request, db, limit_ms);
+    struct json_object *line = log_start(level_of(route, request), "request");
     json_add_string(line, "request_id", request->id);
     json_add_string(line, "method", request->method_name);
     json_add_string(line, "path", request->path);

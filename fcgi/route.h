@@ -1,4 +1,4 @@
-/* From a request's path and method to what answers it. */
+/* Paths and methods: who answers a request, 404, 405 and OPTIONS. */
 #ifndef ROUTE_H
 #define ROUTE_H
 
@@ -7,7 +7,7 @@
 struct db;
 struct request;
 
-/* A path that is no report. */
+/* A path that is not a report. */
 struct route {
     const char *path;
     const char *name;
@@ -22,7 +22,7 @@ struct route {
 /* Ends with a NULL path. */
 extern const struct route routes[];
 
-/* Answers the request, whatever it is, and logs that. */
+/* Answers a request, whatever it is, and logs it. limit_ms bounds a report. */
 void route_answer(struct request *request, struct db *db, long limit_ms);
 
 #endif

@@ -15,7 +15,7 @@ struct cell {
     size_t length;
 };
 
-/* Points into the database's result: valid until the next row is asked for. */
+/* The texts belong to the database's result, and are valid until the next row is read. */
 struct row {
     size_t count;
     struct cell cells[ROW_COLUMNS_MAX];

@@ -1,4 +1,4 @@
-/* One table: what is asked of every session. */
+/* One table of the settings that every session has to have. */
 #include "settings.h"
 
 #include "config.h"
@@ -9,14 +9,14 @@
 enum {
     LOCK_WAIT_MS_MAX = 500, /* well below deadlock_timeout, see lock_wait */
     SEND_STALL_MS = 30000,  /* how long a client may take nothing while rows are under way */
-    CHECK_CLIENT_MS = 500,  /* the server gives up a query this long after its worker left */
+    CHECK_CLIENT_MS = 500,  /* how often the server checks that its worker is still there */
     DURATION_SIZE = 24,
     ROOM = sizeof " -c ", /* of the longest that is added at a time */
 };
 
-/* How long a query waits for a lock before it lets go of those it has and begins anew. A wait that
- * is over before anyone looks for a deadlock (deadlock_timeout, 1 s) cannot make a transaction of
- * the coworking service fail in our stead. Whole waits add up to the limit. */
+/* How long a query waits for a lock before it releases the locks it has and starts again. A wait
+ * that ends before PostgreSQL looks for a deadlock (deadlock_timeout, 1 s) cannot make it cancel a
+ * transaction of the coworking service instead of ours. The waits add up to the limit. */
 static long lock_wait(const struct config *config) {
     long limit_ms = config->statement_timeout_ms;
     long waits = (limit_ms + LOCK_WAIT_MS_MAX - 1) / LOCK_WAIT_MS_MAX;

@@ -1,4 +1,5 @@
-/* The settings that answers and their limits depend on, whatever role, database and server say. */
+/* The settings that answers and their limits depend on, whatever the role, database and server are
+ * set to. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
@@ -10,15 +11,15 @@ enum { SETTINGS_SIZE = 1024 };
 
 struct config;
 
-/* The settings of a session with this access, as lines "name=value" in which values look as SHOW
+/* Writes the settings of a session with this access as lines "name=value", with values as SHOW
  * prints them. */
 void settings_list(const struct config *config, enum db_access access, char list[SETTINGS_SIZE]);
 
-/* The list without the setting of this name. */
+/* Removes the setting of this name from the list. */
 void settings_leave_out(char *list, const char *name);
 
-/* The list as startup options ("-c name=value …") behind those given. False when there is no room
- * for all. */
+/* Writes the list as startup options ("-c name=value …") after the given ones. Returns false when
+ * they do not all fit. */
 __attribute__((warn_unused_result)) bool settings_options(const char *list, const char *given,
                                                           char *options, size_t size);
 

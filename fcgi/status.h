@@ -11,6 +11,7 @@ enum status {
     STATUS_BAD_REQUEST,        /* 400: a query parameter is wrong */
     STATUS_NOT_FOUND,          /* 404: no such path */
     STATUS_METHOD_NOT_ALLOWED, /* 405: not GET, HEAD or OPTIONS */
+    STATUS_TOO_MANY_REQUESTS,  /* 429: this client has long answers from enough workers */
     STATUS_INTERNAL_ERROR,     /* 500: a fault of ours */
     STATUS_UNAVAILABLE,        /* 503: database, tables or rights missing, or no worker in time */
     STATUS_LAGGING,            /* 503: every standby is too far behind its primary */
@@ -26,6 +27,10 @@ const char *status_title(enum status status);
 
 /* Whether a client should try again later: such answers carry Retry-After. */
 bool status_is_temporary(enum status status);
+
+/* The same for any status code of the service, nginx's too; NULL for one that it never sends. */
+const char *status_code_title(int code);
+bool status_code_is_temporary(int code);
 
 /* The outcome behind an SQLSTATE of five characters (PostgreSQL manual, appendix A). */
 enum status status_from_sqlstate(const char *sqlstate);

@@ -15,8 +15,9 @@ enum {
     PAUSE_MS = 1000, /* while another session rebuilds: many loggers may wait for it */
 };
 
-static const struct db_query is_migrated_query = {"is_migrated", sql_logger_is_migrated, 0};
-static const struct db_query maintain_query = {"maintain", sql_logger_maintain, 1};
+static const struct db_query is_migrated_query = {.name = "is_migrated",
+                                                  .sql = sql_logger_is_migrated};
+static const struct db_query maintain_query = {.name = "maintain", .sql = sql_logger_maintain};
 
 void upkeep_open(struct db *db) {
     db_add_query(db, &is_migrated_query);
@@ -50,7 +51,8 @@ static enum status do_step(struct db *db, const char *is_patient, int64_t deadli
     return status;
 }
 
-/* Registers maintain() where it is there: before a migration it is not, and nothing is to do. */
+/* Registers maintain() if it exists. Before the first migration it does not, and there is nothing
+ * to do. */
 static enum status find_maintain(struct db *db, bool *is_migrated) {
     const struct row *row = NULL;
     int64_t deadline = deadline_in(SHORT_STEP_LIMIT_MS);

@@ -17,11 +17,13 @@
 
 enum {
     CHECK_LIMIT_MS = 5000,
-    DATABASE_LIMIT_MS = 10000, /* all checks are over well before the next run is due */
+    DATABASE_LIMIT_MS = 10000, /* all checks end well before the next run is due */
     UPKEEP_LIMIT_MS = 5000,    /* what is left after that waits for the next run */
-    RUN_LIMIT_MS = 25000,      /* from then on nothing new is begun */
+    RUN_LIMIT_MS = 25000,      /* after this, nothing new is started */
     DAYS_SHOWN = 31,
     DATE_SIZE = 16,
+    SECONDS_A_DAY = 86400,
+    SECONDS_A_RUN = 30,
     REASON_SIZE = 256,
 };
 
@@ -31,9 +33,10 @@ static const char help[] =
     "daily usage, keeps the rollups, prints one JSON line, and exits: 0 when all went well, else\n"
     "1.\n";
 
-static const struct db_query usage_query = {"daily_usage", sql_reports_daily_usage, 3};
+static const struct db_query usage_query = {.name = "daily_usage", .sql = sql_reports_daily_usage};
+static const struct db_query role_query = {.name = "role", .sql = sql_worker_role};
 static const char *const usage_values[] = {NULL, NULL, "day"}; /* all days, one by one */
-/* The last days of usage, as a ring. */
+/* The last days of usage, in a ring buffer. */
 struct usage {
     size_t days;
     int64_t visits;
@@ -43,10 +46,10 @@ struct usage {
     } last[DAYS_SHOWN];
 };
 
-/* What one check found. */
+/* The result of one check. */
 struct outcome {
     double milliseconds;
-    const char *error; /* NULL when it went well */
+    const char *error; /* NULL when it succeeded */
 };
 
 static double milliseconds_now(void) {
@@ -145,16 +148,32 @@ static void add_upkeep(struct json_object *line, struct outcome outcome,
     add_number(line, "drift", upkeep->drift);
 }
 
-/* What one run found. */
+/* The results of one run. */
 struct findings {
     struct outcome health, readiness, database, rollups;
     bool is_connected;
     char rollups_error[REASON_SIZE]; /* a copy: the next query has a reason of its own */
     struct usage usage;
     struct upkeep upkeep;
+    char advice[REASON_SIZE]; /* on the role; empty: none */
 };
 
-/* The rollups are kept even where the usage cannot be had: it may be out of reach because of them.
+/* Once a day is often enough. */
+static bool is_first_run_of_day(void) {
+    return time(NULL) % SECONDS_A_DAY < SECONDS_A_RUN;
+}
+
+/* What the role has and does not need. */
+static void judge_role(struct db *db, char advice[REASON_SIZE]) {
+    const struct row *row = NULL;
+    int64_t deadline = deadline_in(DATABASE_LIMIT_MS);
+    if (db_start(db, &role_query, NULL, deadline) == STATUS_OK &&
+        db_next_row(db, deadline, &row) == STATUS_OK && row)
+        (void)snprintf(advice, REASON_SIZE, "%s", row->cells[0].text);
+    db_end(db);
+}
+
+/* The rollups are maintained even when the usage query fails: it may fail because of them.
  */
 static void check_all(const struct config *config, struct db *db, struct findings *found) {
     found->health = check_page(config->app_port, "/health_check");
@@ -168,6 +187,8 @@ static void check_all(const struct config *config, struct db *db, struct finding
         (void)snprintf(found->rollups_error, REASON_SIZE, "%s", found->rollups.error);
         found->rollups.error = found->rollups_error;
     }
+    if (is_first_run_of_day())
+        judge_role(db, found->advice);
     found->database = read_usage(db, &found->usage);
 }
 
@@ -175,7 +196,8 @@ static bool write_line(const struct findings *found) {
     bool failed = found->health.error || found->readiness.error || found->database.error ||
                   found->rollups.error;
     log_open(STDOUT_FILENO, LOG_INFO);
-    struct json_object *line = log_start(failed ? LOG_ERROR : LOG_INFO, "usage");
+    enum log_level level = failed ? LOG_ERROR : *found->advice ? LOG_WARNING : LOG_INFO;
+    struct json_object *line = log_start(level, "usage");
     add_outcome(line, "health", found->health);
     add_outcome(line, "readiness", found->readiness);
     add_outcome(line, "database", found->database);
@@ -183,17 +205,19 @@ static bool write_line(const struct findings *found) {
         add_usage(line, &found->usage);
     if (found->is_connected)
         add_upkeep(line, found->rollups, &found->upkeep);
+    if (*found->advice)
+        json_add_string(line, "role", found->advice);
     log_finish(line);
     return !failed;
 }
 
-/* What takes long comes behind the line, which is due now. */
+/* Long work comes after the line, which is due now. */
 int main(int argc, char **argv) {
     struct config config;
     struct findings found = {0};
     const int64_t next_run = deadline_in(RUN_LIMIT_MS);
     (void)options_read(argc, argv, help, (const char *[]){NULL});
-    options_load_config(&config);
+    options_load_config(&config, false);
     log_open(STDOUT_FILENO, LOG_SILENT); /* one line: this run's own */
     config.statement_timeout_ms =
         UPKEEP_STATEMENT_MS; /* every query here has a deadline of its own */
@@ -201,6 +225,7 @@ int main(int argc, char **argv) {
     if (!db)
         return EXIT_FAILURE;
     db_add_query(db, &usage_query);
+    db_add_query(db, &role_query);
     upkeep_open(db);
     check_all(&config, db, &found);
     bool passed = write_line(&found);

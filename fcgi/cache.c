@@ -1,17 +1,17 @@
-/* A short list, the one asked for last in front; each entry is one block of memory. */
-#include "kept.h"
+/* A short list with the most recently used entry first. Each entry is one block of memory. */
+#include "cache.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct entry {
-    struct kept_body body;
+    struct cached_body body;
     size_t size; /* of the block */
     const char *name, *query, *validator;
-    char texts[]; /* those three, and the body's */
+    char texts[]; /* what the pointers above, and the body's, point to */
 };
 
-static struct entry *entries[KEPT_COUNT_MAX];
+static struct entry *entries[CACHE_COUNT_MAX];
 static size_t entry_count;
 static size_t bytes;
 
@@ -28,7 +28,7 @@ static void put_in_front(struct entry *entry, size_t index) {
     entries[0] = entry;
 }
 
-/* The place of a name and query string; entry_count where they have none. */
+/* The index of the entry for a name and query string, or entry_count. */
 static size_t find(const char *name, const char *query) {
     size_t i = 0;
     while (i < entry_count &&
@@ -37,7 +37,7 @@ static size_t find(const char *name, const char *query) {
     return i;
 }
 
-const struct kept_body *kept_find(const char *name, const char *query, const char *validator) {
+const struct cached_body *cache_find(const char *name, const char *query, const char *validator) {
     size_t index = find(name, query);
     if (index == entry_count || strcmp(entries[index]->validator, validator) != 0)
         return NULL;
@@ -46,7 +46,7 @@ const struct kept_body *kept_find(const char *name, const char *query, const cha
     return &entry->body;
 }
 
-/* Copies to *free_place, which moves on; returns the copy. */
+/* Copies to *free_place and moves it behind the copy, which it returns. */
 static const char *copy(char **free_place, const char *data, size_t size) {
     char *place = *free_place;
     if (size > 0)
@@ -55,8 +55,8 @@ static const char *copy(char **free_place, const char *data, size_t size) {
     return place;
 }
 
-void kept_store(const char *name, const char *query, const char *validator,
-                const struct kept_body *body) {
+void cache_store(const char *name, const char *query, const char *validator,
+                 const struct cached_body *body) {
     size_t name_size = strlen(name) + 1, query_size = strlen(query) + 1;
     size_t validator_size = strlen(validator) + 1, next_size = strlen(body->next) + 1;
     size_t size =
@@ -64,9 +64,9 @@ void kept_store(const char *name, const char *query, const char *validator,
     size_t same = find(name, query);
     if (same < entry_count)
         drop(same);
-    if (size > KEPT_BYTES_MAX)
+    if (size > CACHE_BYTES_MAX)
         return;
-    while (entry_count == KEPT_COUNT_MAX || bytes + size > KEPT_BYTES_MAX)
+    while (entry_count == CACHE_COUNT_MAX || bytes + size > CACHE_BYTES_MAX)
         drop(entry_count - 1);
     struct entry *entry = malloc(size);
     if (!entry)
@@ -83,7 +83,7 @@ void kept_store(const char *name, const char *query, const char *validator,
     put_in_front(entry, entry_count++);
 }
 
-void kept_clear(void) {
+void cache_clear(void) {
     while (entry_count > 0)
         drop(entry_count - 1);
 }

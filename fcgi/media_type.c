@@ -1,5 +1,5 @@
-/* Reads an Accept field range by range; what is malformed counts as far as it can be read. */
-#include "accept.h"
+/* Reads an Accept field range by range. A malformed range counts as far as it can be read. */
+#include "media_type.h"
 
 #include <ctype.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static int read_quality(const char *parameters, size_t length) {
     return WHOLE;
 }
 
-/* How closely a range of that length names a type: 0 when it does not. */
+/* How specifically a range names a type, up to 3; 0 when it does not name it. */
 static int match(const char *range, size_t length, const char *type) {
     size_t whole = strlen(type), group = strcspn(type, "/") + 1;
     if (length == whole && strncasecmp(range, type, whole) == 0)
@@ -42,7 +42,7 @@ static int match(const char *range, size_t length, const char *type) {
     return length == 3 && memcmp(range, "*/*", 3) == 0 ? 1 : 0;
 }
 
-/* The quality of the range that names a type most closely. */
+/* The quality of the range that names the type most specifically. */
 static int rate(const char *accept, const char *type) {
     int quality = 0, closest = 0;
     for (const char *range = accept; *range; range += *range == ',') {
@@ -59,6 +59,6 @@ static int rate(const char *accept, const char *type) {
     return quality;
 }
 
-bool accept_prefers(const char *accept, const char *type, const char *other) {
+bool media_type_is_preferred(const char *accept, const char *type, const char *other) {
     return accept && rate(accept, type) > rate(accept, other);
 }
