@@ -1,4 +1,4 @@
-// Bundles the page into a folder: each file, and beside it the same compressed, which nginx sends as it is.
+// Bundles the page into a folder. nginx sends the compressed copies as they are.
 import { build } from 'esbuild';
 import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = process.argv[2] ?? join(here, '../../build/www');
 
-// The licence of what is bundled has to come along.
+// The licence requires its text in copies.
 const licence = await readFile(join(here, 'node_modules/uplot/LICENSE'), 'utf8');
 const notice = `/* Contains uPlot. ${licence.trim()} */`;
 

@@ -1,7 +1,7 @@
-// Asks the service for reports, and says what went wrong when it does not answer.
+// Fetches reports, and describes what went wrong when there is no answer.
 import type { Day, Every } from './dates';
 
-/** The reports that the page shows, by name: what a row holds. */
+/** The reports that the page shows, by name, and the type of their rows. */
 export interface Rows {
   summary: {
     from: Day;
@@ -42,18 +42,18 @@ export class Query<Name extends Report = Report> {
       if (value !== undefined && value !== '') search.set(name, String(value));
     }
     search.set('format', format);
-    return `/api/reports/${this.report}?${search}`;
+    return `api/reports/${this.report}?${search}`; // relative: a proxy may serve the page under a prefix
   }
 }
 
 export interface Answer<Row> {
   readonly rows: Row[];
-  readonly text: string; // the rows as they came, which tells whether they changed
-  readonly after: string | null; // what asks for the rows that follow
+  readonly text: string; // the rows as received, to see whether they changed
+  readonly after: string | null; // the parameter that requests the next rows
   readonly lag: Lag | null; // null where the service does not say
 }
 
-/** How far the database behind an answer was behind: the last change it can hold, and how long before the answer. */
+/** How old the data of an answer is: the time of the last change it can include, and the age in seconds. */
 export interface Lag {
   readonly asOf: Date;
   readonly seconds: number;
@@ -69,36 +69,54 @@ export class Problem extends Error {
     super(title);
   }
 
-  /** Whether it says the same, whatever the request. */
+  /** Whether both have the same text; the request ids may differ. */
   isLike(other: Problem): boolean {
     return this.message === other.message && this.detail === other.detail;
   }
 }
 
 const PATIENCE = 70_000; // the service itself gives up after 60 s at most
+const MOST_REFUSALS = 20; // before the page reports a 429
 
-/** The browser's cache sends the last answer's ETag along, and an unchanged report costs next to nothing. */
-export async function ask<Name extends Report>(query: Query<Name>, signal: AbortSignal): Promise<Answer<Rows[Name]>> {
-  let response: Response;
-  let text: string;
+/** Fetches with a time limit. AbortSignal.any is shorter, but newer than the oldest browsers that build.mjs names. */
+async function fetchInTime(url: string, signal: AbortSignal): Promise<{ response: Response; text: string }> {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  const timer = setTimeout(abort, PATIENCE);
+  signal.addEventListener('abort', abort);
   try {
-    response = await fetch(query.url('records'), {
-      cache: 'no-cache',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]),
-    });
-    text = await response.text();
+    const response = await fetch(url, { cache: 'no-cache', signal: controller.signal });
+    return { response, text: await response.text() };
   } catch (error) {
     if (signal.aborted) throw error;
     throw new Problem('No answer', 'The service cannot be reached from here.');
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
   }
+}
+
+/** Retries after 429: the service limits concurrent requests from one address, which many readers may share. */
+async function fetchWhenAllowed(url: string, signal: AbortSignal): Promise<{ response: Response; text: string }> {
+  for (let refusals = 0; ; refusals++) {
+    const answer = await fetchInTime(url, signal);
+    if (answer.response.status !== 429 || refusals === MOST_REFUSALS) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 500 + 1000 * Math.random()));
+    signal.throwIfAborted();
+  }
+}
+
+/** The browser's cache adds the ETag of the last answer, so that an unchanged report costs almost nothing. */
+export async function ask<Name extends Report>(query: Query<Name>, signal: AbortSignal): Promise<Answer<Rows[Name]>> {
+  const { response, text } = await fetchWhenAllowed(query.url('records'), signal);
   const body = parse(text);
   if (!response.ok || !Array.isArray(body)) throw problem(response, body);
   const link = /<([^>]*)>;\s*rel="?next"?/.exec(response.headers.get('Link') ?? '')?.[1];
-  const after = link ? new URL(link, location.href).searchParams.get('after') : null;
+  const after = link ? new URL(link, response.url).searchParams.get('after') : null;
   return { rows: body, text, after, lag: lag(response.headers) };
 }
 
-/** By the service's own clock: the reader's may be wrong. */
+/** Uses the service's clock, since the reader's may be wrong. */
 function lag(headers: Headers): Lag | null {
   const asOf = new Date(headers.get('Data-As-Of') ?? Number.NaN);
   const seconds = (Date.parse(headers.get('Date') ?? '') - asOf.getTime()) / 1000;
@@ -113,11 +131,11 @@ function parse(text: string): unknown {
   }
 }
 
-/** The worker's and nginx's problem documents (RFC 9457), or what else stands between them and us. */
+/** Reads a problem document (RFC 9457), or whatever a proxy in between has answered. */
 function problem(response: Response, body: unknown): Problem {
   const { title, detail, instance } = (body ?? {}) as { [name: string]: unknown };
   const requestId = String(instance ?? '').replace(/^urn:request:/, '') || response.headers.get('X-Request-Id');
-  if (response.ok) return new Problem('Not understood', 'The answer is no report.', requestId);
+  if (response.ok) return new Problem('Not understood', 'The answer is not a report.', requestId);
   return new Problem(
     String(title ?? (response.statusText || 'Error')),
     String(detail ?? `Status ${response.status}`),

@@ -1,4 +1,4 @@
-// A chart of a number per day, week or month: uPlot draws it, here are its looks, its axis of dates and its keys.
+// A chart of numbers per day, week or month. uPlot draws it; this module sets its style, date axis and keys.
 import uPlot from 'uplot';
 import { add, type Day, type Every, floor, number, type Span, within } from './dates';
 import { make } from './element';
@@ -16,12 +16,12 @@ export interface Plot {
   readonly period: Span;
   readonly starts: readonly Day[]; // of the days, weeks or months
   readonly series: readonly Series[];
-  readonly note?: (index: number) => string; // what else to say of one of them
+  readonly note?: (index: number) => string; // an additional remark for one of them
 }
 
 const GAP = 64; // pixels from one date on the axis to the next
 const EDGE = 20; // pixels from a date to the end of the axis
-const THINNEST = { plain: 5, marked: 16 }; // pixels that a bar and the space to the next want, else an area is drawn
+const THINNEST = { plain: 5, marked: 16 }; // pixels for a bar and its gap; with less, the chart is an area
 
 const STEPS = [...Array(13).keys()].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power)); // from line to line
 const WIDTH = 0.72; // of a bar, where the space to the next is 1
@@ -45,7 +45,7 @@ const marks: uPlot.Series.PathBuilder = (chart, series) => {
   return { stroke, fill };
 };
 
-/** The middle of the bar that the mouse is at. */
+/** The middle of the bar under the mouse. */
 function snap(chart: uPlot, left: number): number {
   if (left < 0) return left;
   const index = Math.round(chart.posToVal(left, 'x'));
@@ -65,7 +65,7 @@ const firstOf = (months: number) => (day: Day, previous: Day | undefined) => {
 };
 const isMonday = (day: Day) => floor(day, 'week') === day;
 
-/** What the axis may name, from the finest on. */
+/** The steps that the axis may label, finest first. */
 const SCALES: readonly [Unit, readonly Every[], (day: Day, previous: Day | undefined, index: number) => boolean][] = [
   ['day', ['day', 'week'], () => true],
   ['day', ['day', 'week'], (_, __, index) => index % 2 === 0],
@@ -78,7 +78,7 @@ const SCALES: readonly [Unit, readonly Every[], (day: Day, previous: Day | undef
   ['year', ['day', 'week', 'month'], firstOf(240)],
 ];
 
-/** The dates on the axis: as many as there is room for; the year stands below the first of it. */
+/** The dates on the axis: as many as fit, with the year below the first date of each year. */
 function ticks({ starts, every }: Plot, width: number): Tick[] {
   const room = width / starts.length; // of one step
   const isInside = (index: number) => (starts.length - index - 0.5) * room > EDGE;
@@ -111,7 +111,7 @@ export class Chart {
     private readonly select: ((span: Span) => void) | null = null,
   ) {
     new ResizeObserver(() => {
-      if (this.drawn?.width !== host.clientWidth) this.draw(); // what is drawn already may be seen late
+      if (this.drawn?.width !== host.clientWidth) this.draw(); // the chart may become visible after it was drawn
     }).observe(host);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
     host.addEventListener('keydown', (event) => this.onKey(event));

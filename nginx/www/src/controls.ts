@@ -1,9 +1,9 @@
-// What narrows the view down: ranges, dates, steps, comparison.
+// The controls: range, dates, steps, comparison.
 import { type Day, type Every, isDay, number } from './dates';
 import { find } from './element';
 import { type Period, PRESETS, type View, write } from './view';
 
-const TYPING = 600; // milliseconds: someone who types a year passes through the years 2, 20 and 202
+const TYPING = 600; // milliseconds: someone who types 2024 enters the years 2, 20 and 202 on the way
 
 export class Controls {
   onChange: (view: View) => void = () => {};

@@ -1,4 +1,4 @@
-// Calendar dates as the reports write them. They are no moments: no time zone may shift them.
+// Calendar dates in the reports' format. They are not points in time: no time zone may shift them.
 
 export type Day = string; // YYYY-MM-DD
 export type Every = 'day' | 'week' | 'month';
@@ -11,7 +11,7 @@ const MILLISECONDS = 86_400_000;
 const FIRST = number('0001-01-01');
 const LAST = number('9999-12-31');
 
-/** Days since 1970, or NaN for what is no date. */
+/** Days since 1970, or NaN if the text is not a date. */
 export function number(day: Day): number {
   return /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(`${day}T00:00Z`) / MILLISECONDS : Number.NaN;
 }
@@ -20,7 +20,7 @@ function day(days: number): Day {
   return new Date(days * MILLISECONDS).toISOString().slice(0, 10);
 }
 
-/** Whether it is a date of the calendar: 2026-02-30 is none. */
+/** Whether the calendar has this date: it has no 2026-02-30. */
 export function isDay(text: string): boolean {
   const days = number(text);
   return !Number.isNaN(days) && day(days) === text;
@@ -34,7 +34,7 @@ export function length(span: Span): number {
   return number(span.to) - number(span.from) + 1;
 }
 
-/** As many days, ending the day before; nothing before the year 1. */
+/** The span of equal length that ends the day before; null if it would begin before the year 1. */
 export function before(span: Span): Span | null {
   const from = number(span.from) - length(span);
   return from >= FIRST ? { from: day(from), to: add(span.from, -1) } : null;
@@ -46,7 +46,7 @@ export function floor(date: Day, every: Every): Day {
   return every === 'week' ? add(date, -((((number(date) + 3) % 7) + 7) % 7)) : date;
 }
 
-/** The first day of what comes after a day, week or month. */
+/** The first day of the next day, week or month. */
 export function next(start: Day, every: Every): Day {
   return every === 'month' ? floor(add(start, 31), every) : add(start, every === 'week' ? 7 : 1);
 }

@@ -1,4 +1,4 @@
-// Numbers, dates and times as the reader writes them.
+// Numbers, dates and times in the reader's own format.
 import { type Day, type Every, number, type Span, within } from './dates';
 
 const integer = new Intl.NumberFormat();
@@ -45,12 +45,12 @@ export const month = (day: Day) => months.format(moment(day));
 export const year = (day: Day) => years.format(moment(day));
 export const range = (span: Span) => dates.formatRange(moment(span.from), moment(span.to));
 
-/** A time of today, or with its date. */
+/** A time; with its date unless that is today. */
 export const time = (moment: Date) => (isToday(moment) ? clock : dateAndClock).format(moment);
 /** The same without seconds and year. */
 export const minute = (moment: Date) => (isToday(moment) ? clockMinutes : dateAndMinutes).format(moment);
 
-/** A minute or more, in the largest unit that it fills. */
+/** A duration of at least a minute, in its largest whole unit. */
 export function duration(seconds: number): string {
   const units = [['day', 86_400], ['hour', 3600], ['minute', 60]] as const;
   const [unit, length] = units.find((one) => seconds >= one[1]) ?? units[2];
@@ -66,7 +66,7 @@ export function hourRange(ofDay: number): string {
   return `${from}–${to}`;
 }
 
-/** "9" and, where the day has two halves, "AM". */
+/** "9", and "AM" in locales with a 12-hour clock. */
 export function hour(ofDay: number): { readonly number: string; readonly half: string } {
   const parts = hours.formatToParts(Date.UTC(2024, 0, 1, ofDay));
   const part = (type: string) => parts.find((one) => one.type === type)?.value ?? '';

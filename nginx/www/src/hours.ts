@@ -1,4 +1,4 @@
-// When the space is full: visits by weekday and hour, as a table whose cells are the darker the more there were.
+// Visits by weekday and hour, as a heat map.
 import { Query, type Rows } from './api';
 import { make } from './element';
 import * as format from './format';
@@ -69,7 +69,7 @@ export class Hours implements Panel {
     );
   }
 
-  /** A number that fits into a cell, and for those who hear it, all of it. */
+  /** A number short enough for a cell; screen readers get all of it. */
   private write(value: number): (Node | string)[] {
     const [brief, whole] = [format.brief(value), format.count(value)];
     if (!value || brief === whole) return [value ? whole : ''];

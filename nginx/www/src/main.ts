@@ -1,4 +1,4 @@
-// The page: shows the view that the address bar holds, and keeps it up to date while someone looks.
+// The page: shows the view in the address bar, and keeps it up to date while it is visible.
 import { type Answer, ask as askService, type Lag, Problem, Query, type Report, type Rows } from './api';
 import { Controls } from './controls';
 import type { Day, Span } from './dates';
@@ -13,9 +13,9 @@ import { Usage } from './usage';
 import { Users } from './users';
 import { type Period, read, resolve, type View, write } from './view';
 
-const PAUSE = 30_000; // between two looks at the data
+const PAUSE = 30_000; // between two updates
 const LONGEST_PAUSE = 300_000; // while there is no answer
-const LONGEST_LAG = 60; // seconds that the database may be behind before the page says so
+const LONGEST_LAG = 60; // seconds of replication lag that the page does not mention
 
 const TITLE = document.title;
 
@@ -23,10 +23,10 @@ let view: View = read(location.search);
 let running = new AbortController();
 let timer = 0;
 let failures = 0;
-let lastLook = 0; // when the last one ended
-let updated: Date | null = null; // when the last one that succeeded ended
-let lag: Lag | null = null; // the longest among its answers
-let longestLag: Lag | null = null; // the longest so far among the answers of the one that is running
+let lastLook = 0; // when the last update ended
+let updated: Date | null = null; // when the last successful update ended
+let lag: Lag | null = null; // the longest lag among its answers
+let longestLag: Lag | null = null; // the longest lag so far in the update under way
 
 const users = new Users((after) => write({ ...view, after }));
 const panels: Panel[] = [new Summary(), new Usage(goToSpan), new Hours(), users, new Redemption(), new Newcomers()];
@@ -38,14 +38,14 @@ function goToSpan(range: Span): void {
   go({ ...view, range });
 }
 
-/** Another view, one that the back button leaves. */
+/** Shows another view; the back button returns to this one. */
 function go(to: View): void {
   history.pushState(null, '', write(to));
   view = to;
   void look();
 }
 
-/** Asks for all that the view needs, draws what changed, and plans the next look. */
+/** Requests all reports of the view, redraws what changed, and schedules the next update. */
 async function look(): Promise<void> {
   running.abort();
   running = new AbortController();
@@ -58,10 +58,10 @@ async function look(): Promise<void> {
   try {
     problem = await readAll(signal);
   } catch (error) {
-    if (signal.aborted) return; // another look took over
+    if (signal.aborted) return; // a newer update has replaced this one
     if (!(error instanceof Problem)) reportError(error);
     problem = error instanceof Problem ? error : new Problem('Error in this page', String(error));
-    for (const { frame } of panels) frame.problem = null; // one sentence is enough
+    for (const { frame } of panels) frame.problem = null; // the banner says it for all
   }
   document.body.classList.remove('is-reading');
   for (const { frame } of panels) frame.isBusy = false;
@@ -72,7 +72,7 @@ async function look(): Promise<void> {
   plan();
 }
 
-/** Returns what went wrong with a part of it; throws what went wrong with all. */
+/** Returns a problem of some of the panels; throws one that all of them have. */
 async function readAll(signal: AbortSignal): Promise<Problem | null> {
   const { rows } = await ask(new Query('summary'), signal);
   const newest = rows[0]?.to;
@@ -84,7 +84,7 @@ async function readAll(signal: AbortSignal): Promise<Problem | null> {
   }
   const period = resolve(view, newest, view.range === 'all' ? await findOldest(newest, signal) : newest);
   controls.show(view, period);
-  // What stands at the top is there first.
+  // The top of the page loads first.
   const problems: (Problem | null)[] = [];
   for (const some of [panels.slice(0, 2), panels.slice(2)]) {
     problems.push(...(await Promise.all(some.map((panel) => readPanel(panel, period, signal)))));
@@ -108,7 +108,7 @@ async function findOldest(newest: Day, signal: AbortSignal): Promise<Day> {
   return [newest, tokens.rows[0]?.date ?? newest, joined.rows[0]?.date ?? newest].reduce((a, b) => (a < b ? a : b));
 }
 
-/** Asks, and notes how far behind the answer is. */
+/** Requests a report, and notes the lag of the answer. */
 async function ask<Name extends Report>(query: Query<Name>, signal: AbortSignal): Promise<Answer<Rows[Name]>> {
   const answer = await askService(query, signal);
   signal.throwIfAborted();
@@ -119,7 +119,7 @@ async function ask<Name extends Report>(query: Query<Name>, signal: AbortSignal)
 async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Promise<Problem | null> {
   const seen: string[] = [JSON.stringify(period)];
   const get: Get = async <Name extends Report>(query: Query<Name>) => {
-    const place = seen.push('') - 1; // in the order of the questions: the answers come in any
+    const place = seen.push('') - 1; // answers may arrive in any order
     const answer = await ask(query, signal);
     seen[place] = `${query.url('records')} ${answer.text}`;
     return answer as Answer<never>;
@@ -140,7 +140,7 @@ async function readPanel(panel: Panel, period: Period, signal: AbortSignal): Pro
   }
 }
 
-/** Says when the data is from, or why it is no newer. */
+/** Shows when the data was read, or why it could not be updated. */
 function report(problem: Problem | null): void {
   find('#updated').textContent = updated ? format.time(updated) : '–';
   reportLag();
@@ -152,7 +152,7 @@ function report(problem: Problem | null): void {
   find('p', banner).replaceChildren(headline, ...explain(problem), kept);
 }
 
-/** A new sentence is read out, a change of its figures is not. */
+/** Screen readers read out a new sentence, but not a change of its numbers. */
 function reportLag(): void {
   const line = find('#behind');
   if (!lag || lag.seconds < LONGEST_LAG) {
@@ -164,7 +164,7 @@ function reportLag(): void {
     `The data is ${format.duration(lag.seconds)} old, as of ${format.minute(lag.asOf)}.`;
 }
 
-/** The next look: only while the page is seen, and ever later while there is no answer. */
+/** Schedules the next update: only while the page is visible, and less often while there is no answer. */
 function plan(): void {
   clearTimeout(timer);
   if (document.hidden) return;
@@ -172,7 +172,7 @@ function plan(): void {
   timer = window.setTimeout(() => void look(), Math.max(lastLook + pause - Date.now(), 0));
 }
 
-// Links within the page change the view without loading it anew.
+// Links within the page change the view without a reload.
 document.addEventListener('click', (event) => {
   const anchor = event.target instanceof Element && event.target.closest<HTMLAnchorElement>('a.view[href]');
   if (!anchor || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

@@ -1,14 +1,14 @@
-// What all panels have: a place for the drawing, a table of its numbers, and links to take them away.
+// What all panels share: a place for the chart, a table of its numbers, and download links.
 import { type Answer, type Problem, Query, type Report, type Rows } from './api';
 import { find, make } from './element';
 import type { Period, View } from './view';
 
-/** Asks for a report; a panel that gets the same rows as before is not drawn again. */
+/** Requests a report. A panel is redrawn only if its rows have changed. */
 export type Get = <Name extends Report>(query: Query<Name>) => Promise<Answer<Rows[Name]>>;
 
 export interface Panel {
   readonly frame: Frame;
-  /** Asks for what a view needs; what comes back draws it. */
+  /** Requests the reports of a view; resolves to a function that draws them. */
   load(get: Get, view: View, period: Period): Promise<() => void>;
 }
 
@@ -37,7 +37,7 @@ export class Frame {
     this.section.setAttribute('aria-busy', String(is));
   }
 
-  /** There is something to see, or there is nothing, and a sentence says so. */
+  /** The sentence to show in place of an empty chart; null if there is something to draw. */
   set empty(sentence: string | null) {
     const note = this.find('.empty');
     this.section.classList.remove('unread');
@@ -79,7 +79,7 @@ export class Frame {
   }
 }
 
-/** A problem in words, with what support wants to know. */
+/** A problem in words, with the request id for support. */
 export function explain(problem: Problem): (Node | string)[] {
   const words = `${problem.message}: ${problem.detail}`.replace(/[^.]$/, '$&.');
   return problem.requestId ? [`${words} Request `, make('code', {}, problem.requestId), '.'] : [words];

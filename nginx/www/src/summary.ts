@@ -1,4 +1,4 @@
-// The top of the page: three figures, and what they were in the period before.
+// The top of the page: three figures, compared with the period before.
 import { Query, type Rows } from './api';
 import { before } from './dates';
 import { make } from './element';

@@ -8,7 +8,7 @@ import type { Period, View } from './view';
 
 type Row = Rows['daily_usage'];
 
-/** Puts each day of the period before where it stands in this one, so that both have as many days in each step. */
+/** Moves each day of the period before to its place in this one, so that steps of both have the same number of days. */
 function align(rows: readonly Row[], period: Period, starts: readonly Day[]): number[] {
   const sums = new Map<Day, number>();
   for (const { date, visits } of rows) {

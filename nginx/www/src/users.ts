@@ -17,7 +17,7 @@ export class Users implements Panel {
 
   async load(get: Get, view: View): Promise<() => void> {
     const query = new Query('user_visits', { order: 'visits', limit: LIMIT, after: view.after });
-    // On later pages too a bar is as long as its share of the most.
+    // Later pages have the same scale as the first.
     const top = view.after ? get(new Query('user_visits', { order: 'visits', limit: 1 })) : null;
     const [{ rows, after }, most] = await Promise.all([get(query), top]);
     return () => {
@@ -26,7 +26,7 @@ export class Users implements Panel {
       this.turn(this.first, view.after ? '' : null);
       const isAtNext = document.activeElement === this.next;
       this.turn(this.next, after);
-      if (isAtNext && after === null) this.first.focus(); // which would be nowhere else
+      if (isAtNext && after === null) this.first.focus(); // else the focus would be lost
       this.draw(rows, (most?.rows ?? rows)[0]?.visits ?? 0);
     };
   }

@@ -1,10 +1,10 @@
-// What the page shows, as the address bar holds it, and the dates that this means for the data at hand.
+// The view: what the address bar says to show, and the dates that this means for the available data.
 import { add, before, type Day, type Every, length, type Span } from './dates';
 
 export const PRESETS = ['7', '30', '90', '365', 'all'] as const;
 export type Preset = (typeof PRESETS)[number];
 const DEFAULT: Preset = '30';
-const MOST_DAYS = 40_000; // that are drawn one by one
+const MOST_DAYS = 40_000; // to draw one by one
 
 export interface View {
   readonly range: Preset | Span;
@@ -58,7 +58,7 @@ export function resolve(view: View, newest: Day, oldest: Day): Period {
   else span = { from: add(newest, 1 - Number(view.range)), to: newest };
   const days = length(span);
   const suited = days > 730 ? 'month' : days > 120 ? 'week' : 'day';
-  // Dates in the addresses that people type may lie millennia apart.
+  // In an address that someone types, the dates may be millennia apart.
   const every = days > MOST_DAYS ? suited : (view.every ?? suited);
   const isSound = days > 0;
   return { ...span, every, before: isSound && view.range !== 'all' ? before(span) : null };
