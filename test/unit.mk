@@ -3,13 +3,12 @@ UNIT     := $(BUILD)/unit
 FUZZ     := $(BUILD)/fuzz
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 
-# Modules that need neither libfcgi nor libpq; of the archive the linker takes what a test uses.
-UNIT_MODULES  := accept config hosts json json_escape kept lag params render settings status
 UNIT_PROGRAMS := $(patsubst test/unit/%.c,$(UNIT)/%,$(wildcard test/unit/test_*.c))
 
-$(UNIT)/%: override CFLAGS := $(SANITIZE)
-$(FUZZ)/%: override CFLAGS := $(SANITIZE) -fsanitize=fuzzer
-$(FUZZ)/%: override CC := clang
+# Private: what the programs share with the tests, sql.a, is not built with sanitizers.
+$(UNIT)/%: private override CFLAGS := $(SANITIZE)
+$(FUZZ)/%: private override CFLAGS := $(SANITIZE) -fsanitize=fuzzer
+$(FUZZ)/%: private override CC := clang
 
 # All that test/unit/test_units.py runs.
 .PHONY: unit-programs
@@ -35,22 +34,25 @@ define compile_test
 endef
 
 .PRECIOUS: $(UNIT)/%.o $(FUZZ)/%.o
-$(UNIT)/%.o: fcgi/%.c
+$(UNIT)/%.o: fcgi/%.c | $(BUILD)/sql.h
 	$(compile_test)
 $(UNIT)/%.o: test/unit/%.c
 	$(compile_test)
-$(FUZZ)/%.o: fcgi/%.c
+$(FUZZ)/%.o: fcgi/%.c | $(BUILD)/sql.h
 	$(compile_test)
 $(FUZZ)/%.o: test/fuzz/%.c
 	$(compile_test)
 
-$(UNIT)/modules.a: $(UNIT_MODULES:%=$(UNIT)/%.o)
-	@$(AR) rcs $@ $^
+# Of these archives the linker takes what a test uses.
+$(UNIT)/modules.a: $(MODULES:%=$(UNIT)/%.o)
+	@rm -f $@ && $(AR) rcs $@ $^
+$(FUZZ)/modules.a: $(MODULES:%=$(FUZZ)/%.o)
+	@rm -f $@ && $(AR) rcs $@ $^
 
-$(UNIT)/test_%: $(UNIT)/test_%.o $(UNIT)/modules.a
+$(UNIT)/test_%: $(UNIT)/test_%.o $(UNIT)/modules.a $(BUILD)/sql.a
 	@$(LINK) -o $@ $^ -lcmocka -ljson-c
 
-$(FUZZ)/fuzz: $(addprefix $(FUZZ)/,fuzz.o accept.o json.o json_escape.o params.o render.o)
+$(FUZZ)/fuzz: $(FUZZ)/fuzz.o $(FUZZ)/modules.a $(BUILD)/sql.a
 	@$(LINK) -o $@ $^ -ljson-c
 
 -include $(wildcard $(UNIT)/*.d $(FUZZ)/*.d)

@@ -1,4 +1,4 @@
-"""All that is measured, and the ratios that must hold: a line each. Everything else only carries this out."""
+"""All measurements, and the ratios that must hold, in a line each. The other files carry them out."""
 
 from collections import namedtuple
 from itertools import product
@@ -13,7 +13,7 @@ from measure_worker import instructions_fresh, instructions_kept
 DAILY_USAGE, USER_VISITS = "/api/reports/daily_usage", "/api/reports/user_visits"
 HEALTH, READINESS = "/health_check", "/readiness_check"
 
-# What the page asks for: as it opens, on the data's last 30 days, and when all of it is to be seen.
+# The page's requests: when it opens, with the last 30 days of the data, and with all dates.
 DAYS, BEFORE = "from=2025-08-28&to=2025-09-26", "from=2025-07-29&to=2025-08-27"
 ALL = "from=2020-01-01&to=2025-09-26"
 PAGE = tuple(f"/api/reports/{query}{'&' if '?' in query else '?'}format=records" for query in (
@@ -24,7 +24,7 @@ PAGE = tuple(f"/api/reports/{query}{'&' if '?' in query else '?'}format=records"
     "token_redemption", f"new_users?{ALL}&every=month", "new_users",
     "user_visits?order=visits&limit=10&after=100,50000"))
 
-# What is read.
+# The data.
 SMALL, MIDDLE, LARGE = "2,500 tokens", "1 million tokens", "10 million tokens"
 BUSY, CROWD = "10 million tokens, 200 more a second", "1 million users"
 WITH, WITHOUT = "1 million tokens with rollups", "1 million tokens without"
@@ -39,10 +39,10 @@ DATA = {
 }
 SIZES = (SMALL, MIDDLE, LARGE)
 
-# Who is measured: a server, a part of ours, or PostgreSQL itself.
+# The contenders: a server, a part of our service, or PostgreSQL itself.
 SERVICE, GO, FLASK, FILE, WORKER, DATABASE = "the service", "Go", "Flask", "nginx, a file", "a worker", "PostgreSQL"
 
-# What is measured, how, and which of two figures is the better one.
+# The measures: a name, the function that takes one, and which of two figures is better.
 Measure = namedtuple("Measure", "text take better")
 RATE = Measure("requests/s, 16 connections", rate, max)
 UNCHANGED = Measure("304s/s, 16 connections", rate_unchanged, max)
@@ -61,8 +61,7 @@ FRESH_COUNT = Measure("instructions, after a write", instructions_fresh, min)
 SWITCH = Measure("s", switch_rollups, min)
 PAUSE = Measure("ms, a writer's longest wait", switch_rollups_beside_writers, min)
 
-# Part, rounds, measure, data, requests, contenders: every combination is a figure. The figures of a part
-# are taken in turn.
+# Part, rounds, measure, data, requests, contenders: every combination is a figure. The figures of a part take turns.
 CASES = (
     ("load", 5, RATE, [SMALL], [DAILY_USAGE, USER_VISITS], [SERVICE, GO, FLASK, FILE]),
     ("load", 5, RATE, [MIDDLE], [DAILY_USAGE], [SERVICE, GO]),
@@ -94,7 +93,7 @@ CASES = (
     ("writers", 7, ASYNCHRONOUS, [WITH, WITHOUT], ["8 clients"], [DATABASE]),
     ("instructions", 1, KEPT_COUNT, [SMALL], [DAILY_USAGE, USER_VISITS], [WORKER]),
     ("instructions", 1, FRESH_COUNT, [SMALL], [DAILY_USAGE, USER_VISITS], [WORKER]),
-    # Last, and in this order: it leaves the database as it found it.
+    # Last and in this order, which leaves the database as it was.
     ("migration", 1, PAUSE, [LARGE], ["ROLLUPS=off"], [DATABASE]),
     ("migration", 1, SWITCH, [LARGE], ["ROLLUPS=on"], [DATABASE]),
     ("migration", 1, SWITCH, [LARGE], ["ROLLUPS=off"], [DATABASE]),
@@ -112,7 +111,7 @@ def figures(part):
 
 
 def plain(measured, data, request):
-    """A plain query's figures: the better one counts."""
+    """The figures of the contenders with the plain query; the better one counts."""
     return [Figure(measured, data, request, contender) for contender in (GO, FLASK)]
 
 
@@ -121,7 +120,7 @@ def ours(measured, data, request, contender=SERVICE):
     return [Figure(measured, data, request, contender)]
 
 
-# What it says, what is wanted of it, and the two figures: the first divided by the second, if there is one.
+# A text, the wanted bound, and two figures: the first is divided by the second, if there is one.
 Ratio = namedtuple("Ratio", "text data sign wanted above below")
 RATIOS = (
     Ratio("daily_usage: times the best plain query's requests", SMALL, "≥", 3,

@@ -1,4 +1,4 @@
-"""Who is measured: our service as `make run` starts it, and the others, each on a database."""
+"""The contenders: our service as `make run` starts it, and others, each on a database."""
 
 import pathlib
 import shutil
@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).parent / "contenders"
 
 
 class Subject:
-    """A database by itself."""
+    """A contender without a server: only its database."""
 
     port = None
 
@@ -23,14 +23,14 @@ class Subject:
         self.database = database
 
     def put(self, path, body):
-        """What it has to answer at a path, for one that cannot know."""
+        """Gives it a body for a path; only the file server uses it."""
 
     def stop(self):
-        """Nothing of it is left."""
+        """Ends it."""
 
 
 class OurService(Subject):
-    """nginx, workers, logger; its log goes where no one reads."""
+    """Our service: nginx, workers and logger. Its log is discarded."""
 
     def __init__(self, name, database):
         super().__init__(name, database)
@@ -44,7 +44,7 @@ class OurService(Subject):
 
 
 class Server(Subject):
-    """One of the others: a process that listens on a free port."""
+    """Another server: a process that listens on a free port."""
 
     command = ()
 
@@ -59,10 +59,10 @@ class Server(Subject):
         wait_until(self.listens, 10, f"{name}'s start")
 
     def prepare(self):
-        """What there must be before it starts."""
+        """Prepares its start."""
 
     def listens(self):
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
         with socket.socket() as client:
             return client.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -85,7 +85,7 @@ class Flask(Server):
 
 
 class File(Server):
-    """nginx and the reports' bytes as files, which is as fast as it gets."""
+    """nginx with the reports as files, the upper bound."""
 
     command = (*UNPRIVILEGED, "nginx", "-p", "{folder}/", "-c", "nginx.conf", "-e", "stderr")
 

@@ -1,4 +1,4 @@
-"""The databases: one server, filled by data.sql, and what writes to them meanwhile."""
+"""The databases: one server, filled by data.sql, and writers to them."""
 
 import contextlib
 import os
@@ -9,25 +9,25 @@ from collections import namedtuple
 from postgres import PASSWORD, Postgres
 
 HERE = pathlib.Path(__file__).parent
-QUICK = bool(os.environ.get("QUICK"))  # shows that all works; its figures mean nothing
+QUICK = bool(os.environ.get("QUICK"))  # a quick run to see that everything works; its figures mean nothing
 SECONDS = 1 if QUICK else 3  # of a round
 
-# Enough connections for every contender, and a durable commit as in production.
+# Enough connections for every contender, and durable commits, as in production.
 SETTINGS = "-c fsync=on -c max_connections=200 -c shared_buffers=1GB -c max_wal_size=8GB"
 
-# `written` is how many tokens a second are, all the while.
+# `written`: tokens per second that are written during measurements.
 Data = namedtuple("Data", "database users tokens rollups written", defaults=("ROLLUPS=on", 0))
 
 
 class Databases:
-    """One server with a database for each name, made when it is first needed."""
+    """One server, and a database for each name, which is created when it is first needed."""
 
     def __init__(self):
         self.server = Postgres(SETTINGS)
         self.made = {}
 
     def get(self, data):
-        """The database that such data is in."""
+        """The database with this data."""
         if data.database not in self.made:
             self.made[data.database] = self._make(data)
         return self.made[data.database]
@@ -44,31 +44,31 @@ class Databases:
         return database
 
     def close(self):
-        """Ends the server and removes all of it."""
+        """Ends the server and removes its files."""
         self.server.close()
 
 
 def migrate(database, setting):
-    """`ROLLUPS=on make migrate`, for example."""
+    """Migrates, for example with ROLLUPS=on."""
     done = database.migrate(**dict([setting.split("=")]))
     if done.returncode:
         raise RuntimeError(done.stderr)
 
 
 def login(database):
-    """The environment that leads libpq to a database."""
+    """libpq's environment for a database."""
     return {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(database.server.port), "PGDATABASE": database.name,
             "PGUSER": "postgres", "PGPASSWORD": PASSWORD}
 
 
 def write_token(database):
-    """What pgbench needs for it."""
+    """pgbench's arguments for write_token.sql."""
     return "-f", HERE / "write_token.sql", "-D", f"users={database.users}"
 
 
 @contextlib.contextmanager
 def writing(database, rate, *options, folder=None):
-    """Somebody requests and uses so many tokens a second."""
+    """Requests and uses this many tokens per second in the background."""
     with subprocess.Popen(
             ["pgbench", "-n", *write_token(database), "-c", "4", "-T", "3600", f"--rate={rate}", *options], cwd=folder,
             env=login(database), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

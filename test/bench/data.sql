@@ -1,6 +1,6 @@
 -- The coworking service's tables, filled with the same rows every time: psql -v users=U -v tokens=T.
 -- The tokens are spread evenly over the users and, in order of their ids, over 1,000 days; of eight
--- tokens seven are used. Nobody's trigger or foreign key checks rows that are right by construction.
+-- tokens seven are used. Triggers and foreign keys are off: the rows are right by construction.
 SET session_replication_role = replica;
 
 DROP INDEX tokens_user_id_token_used_at_idx;

@@ -1,4 +1,4 @@
-"""Figures taken over HTTP. Each function takes one round's; a subject has a name, a port and a database."""
+"""Measurements over HTTP. Each function measures one round; a subject has a name, a port and a database."""
 
 import http.client
 import pathlib
@@ -12,13 +12,13 @@ from data import SECONDS
 from processes import private_kilobytes
 
 CONNECTIONS = 16
-SLOW = 0.2  # seconds of a request from which on requests are counted to their end
-WRITE = "UPDATE tokens SET used_at = CASE WHEN used_at IS NULL THEN created_at END WHERE id = 2"  # undone by another
+SLOW = 0.2  # seconds per request above which a round waits for its last requests
+WRITE = "UPDATE tokens SET used_at = CASE WHEN used_at IS NULL THEN created_at END WHERE id = 2"  # toggles
 SCRIPT = pathlib.Path(__file__).with_name("wrk.lua")
 
 
 def get(port, path):
-    """A body."""
+    """Fetches a body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request("GET", path)
@@ -32,20 +32,20 @@ def get(port, path):
 
 
 def timed(action, *arguments):
-    """How long it takes, in seconds."""
+    """The duration of a call, in seconds."""
     started = time.monotonic()
     action(*arguments)
     return time.monotonic() - started
 
 
 def output(*command, **options):
-    """What a program says."""
+    """A program's output."""
     words = [str(word) for word in command]
     return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
 def wrk(subject, path, connections, *options):
-    """Requests a second, and the median of their seconds."""
+    """Requests per second, and their median duration in seconds."""
     lines = output("wrk", "--threads", min(connections, 2), "--connections", connections, "--duration", SECONDS,
                    "--timeout", 60, "--script", SCRIPT, *options, f"http://127.0.0.1:{subject.port}{path}")
     requests, microseconds, median, failures = map(int, lines.splitlines()[-1].split())
@@ -55,7 +55,7 @@ def wrk(subject, path, connections, *options):
 
 
 def rate(subject, path):
-    """Requests a second. Slow ones are counted to their end: a round's end would cut off most of them."""
+    """Requests per second. A round waits for slow requests, since its end would cut off most of them."""
     if timed(get, subject.port, path) < SLOW:
         return wrk(subject, path, CONNECTIONS)[0]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -63,7 +63,7 @@ def rate(subject, path):
 
 
 def rate_unchanged(subject, path):
-    """Requests a second of clients that have the answer already."""
+    """Requests per second of clients that already have the answer (304)."""
     connection = http.client.HTTPConnection("127.0.0.1", subject.port)
     connection.request("HEAD", path)
     tag = connection.getresponse().headers["ETag"]
@@ -72,7 +72,7 @@ def rate_unchanged(subject, path):
 
 
 def latency(subject, path):
-    """Milliseconds of a request when there is no other: the median of a round."""
+    """Milliseconds of a request with no others at the time: the median of a round."""
     seconds = timed(get, subject.port, path)
     return 1e3 * (seconds if seconds > SLOW else wrk(subject, path, 1)[1])
 
@@ -89,7 +89,7 @@ def latency_after_write(subject, path):
 
 
 def exchange(client, request):
-    """One request on a connection that stays, whose answer has a Content-Length."""
+    """One request on a persistent connection; its answer has a Content-Length."""
     client.sendall(request)
     received = bytearray()
     while b"\r\n\r\n" not in received:
@@ -113,20 +113,20 @@ def transfer(subject, path):
 
 
 def transfer_after_write(subject, path):
-    """The same when nothing that was kept can be used."""
+    """The same right after a write, when no kept answer is current."""
     with subject.database.connect() as writer:
         writer.execute(WRITE)
     return transfer(subject, path)
 
 
 def first_part(subject, path):
-    """The part of that time that passes before the first byte is there."""
+    """The share of that time before the first byte."""
     first, last = curl(subject, path)
     return first / last
 
 
 def memory(subject, path):
-    """The most kilobytes that a worker holds once all of them have answered."""
+    """The memory in kilobytes of the largest worker, after all of them have answered."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: get(subject.port, path), range(16)))
     return max(map(private_kilobytes, subject.workers()))

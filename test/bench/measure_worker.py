@@ -1,4 +1,4 @@
-"""Instructions that a worker executes for a request, counted by callgrind: the machine's mood is not in them."""
+"""Instructions that a worker executes for a request, counted by callgrind and so independent of the machine's load."""
 
 import os
 import pathlib
@@ -25,20 +25,20 @@ class Worker:
         if UNPRIVILEGED:
             for path in (self.folder, self.folder / "run"):
                 shutil.chown(path, "www-data", "www-data")
-        # The counts are written, and start anew, whenever the worker waits for the next request.
+        # callgrind writes the counts, and resets them, whenever the worker waits for the next request.
         self.process = subprocess.Popen(
             [*UNPRIVILEGED, "spawn-fcgi", "-n", "-s", "run/reports.sock", "--", shutil.which("valgrind"),
-             "--tool=callgrind", "--callgrind-out-file=counted", "--dump-before=http_accept", "./analytics-fcgi"],
+             "--tool=callgrind", "--callgrind-out-file=counted", "--dump-before=http_next", "./analytics-fcgi"],
             cwd=self.folder, env={**os.environ, **database.environment()}, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         wait_until((self.folder / "run/reports.sock").exists, 10, "the worker's socket")
 
     def directory(self):
-        """Where fastcgi looks for the socket."""
+        """The folder with the socket."""
         return self.folder
 
     def stop(self):
-        """Ends the worker; returns the instructions between two waits."""
+        """Ends the worker; returns the counts of instructions between waits."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
         lines = [line for path in self.folder.glob("counted*") for line in path.read_text().splitlines()]
@@ -47,7 +47,7 @@ class Worker:
 
 
 def count(subject, path, between):
-    """Instructions of one request: the median of some."""
+    """Instructions of one request: the median of several."""
     worker = Worker(subject.database)
     try:
         for _ in range(REQUESTS):

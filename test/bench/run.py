@@ -1,6 +1,6 @@
-"""Takes every figure of cases.py, prints the table and writes it to results.md. Asserts nothing.
+"""Measures every figure of cases.py, prints the table and writes it to results.md. Asserts nothing.
 
-ONLY=part takes one part's figures; QUICK=yes shows that all works. Neither writes the file.
+ONLY=part measures one part; QUICK=yes only shows that everything works. Neither writes the file.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import time
 from importlib import metadata
 
 import contenders
+import environment
 from cases import DATA, DATABASE, FILE, FLASK, GO, PARTS, RATIOS, SERVICE, WORKER, figures
 from data import QUICK, Databases, writing
 from measure_requests import get, output
@@ -27,12 +28,12 @@ SUBJECTS = {SERVICE: contenders.OurService, GO: contenders.Go, FLASK: contenders
 
 
 def say(text):
-    """For those who wait."""
+    """Prints progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 def compare(subjects, wanted):
-    """All servers of a database must answer with the same bytes; the file server gets them here."""
+    """Fails unless all servers of a database answer the same bytes, which it also gives to the file server."""
     for data, contender, path in dict.fromkeys((key.data, key.contender, key.request) for key in wanted):
         subject = subjects[data, contender]
         if subject.port:
@@ -43,7 +44,7 @@ def compare(subjects, wanted):
 
 
 def take_in_turn(part, wanted, subjects):
-    """The figures, in rounds; every round goes through them in another order."""
+    """Measures the figures in rounds, each in another order."""
     taken = {key: [] for key in wanted}
     for number in range(1 if QUICK else max(wanted.values())):
         say(f"{part}, round {number + 1}")
@@ -56,7 +57,7 @@ def take_in_turn(part, wanted, subjects):
 
 
 def take_part(part, databases):
-    """Starts what a part needs, takes its figures, and stops it all."""
+    """Starts the contenders of a part, measures its figures, and stops the contenders."""
     wanted = figures(part)
     with contextlib.ExitStack() as stack:
         subjects = {}
@@ -68,12 +69,12 @@ def take_part(part, databases):
         compare(subjects, wanted)
         for data in {key.data for key in wanted if DATA[key.data].written}:
             stack.enter_context(writing(databases.get(DATA[data]), DATA[data].written))
-            time.sleep(1 if QUICK else 40)  # the logger has been there once: what it leaves is what there always is
+            time.sleep(1 if QUICK else 40)  # until the logger has run once, as in normal operation
         return take_in_turn(part, wanted, subjects)
 
 
 def versions():
-    """What the figures were taken of, and on."""
+    """The versions of everything measured, and the machine."""
     told = {"model": ["lscpu"], "service": [ROOT / "build/analytics-fcgi", "--version"],
             "server": ["pg_config", "--version"], "nginx": ["nginx", "-v"],
             "go": ["go", "version", ROOT / "build/bench/contender"]}
@@ -86,11 +87,12 @@ def versions():
 
 
 def main():
-    """Every part, or the one that ONLY names."""
+    """Measures every part, or the one that ONLY names."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     parts = [os.environ["ONLY"]] if os.environ.get("ONLY") else PARTS
     if not set(parts) <= set(PARTS):
         sys.exit(f"ONLY is one of {', '.join(PARTS)}")
+    environment.scrub()
     taken, databases = {}, Databases()
     try:
         for part in parts:

@@ -1,2 +1,2 @@
--- For pgbench: the shortest query there is, which shows what a round trip costs.
+-- For pgbench: the shortest query, which measures the round trip.
 SELECT 1;

@@ -1,4 +1,4 @@
-"""The one table: first what must hold, then every figure. Markdown, its columns even."""
+"""The table in Markdown, with aligned columns: first the ratios that must hold, then every figure."""
 
 import statistics
 
@@ -6,20 +6,20 @@ COLUMNS = ("what", "data", "who", "median", "lowest", "highest", "wanted", "hold
 
 
 def number(value):
-    """Three digits that matter."""
+    """A number with three significant digits."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.{1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
 def best(figures, keys):
-    """The better one of the medians that there are, or None."""
+    """The best of the medians, or None if there is none."""
     medians = [statistics.median(figures[key]) for key in keys if key in figures]
     return keys[0].measure.better(medians) if medians else None
 
 
 def ratio_row(ratio, figures):
-    """A ratio that must hold, or None where its figures were not taken."""
+    """The row of a ratio, or None if its figures were not measured."""
     above, below = best(figures, ratio.above), best(figures, ratio.below) if ratio.below else 1
     if above is None or below is None:
         return None
@@ -31,13 +31,13 @@ def ratio_row(ratio, figures):
 
 
 def figure_row(key, values):
-    """A figure."""
+    """The row of a figure."""
     return (f"{key.request.rpartition('/')[2]}: {key.measure.text}", key.data, key.contender,
             *map(number, (statistics.median(values), min(values), max(values))), "", "")
 
 
 def render(ratios, figures):
-    """The table's text."""
+    """The text of the table."""
     rows = [row for ratio in ratios if (row := ratio_row(ratio, figures))]
     rows += [figure_row(key, values) for key, values in figures.items()]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows)]

@@ -1,31 +1,25 @@
-"""Chromium, driven by Playwright, and services for it to look at."""
+"""Chromium, driven by Playwright, and services for it."""
 
 import itertools
 import shutil
-import subprocess
 import sys
 
 import pytest
+from packages import install
 from postgres import ROOT, Postgres
 from reader import Reader
 from target import IS_POD, start_service
 
 PLAYWRIGHT = "playwright==1.65.2"
-# Chromium would ask its makers' servers for this and that.
+# Without these, Chromium makes requests to its vendor's servers.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
          "--no-first-run", "--disable-gpu"]
 names = (f"browser_{number}" for number in itertools.count(1))
 
 
 def import_playwright():
-    """Playwright's synchronous interface, installed into build/ where it is missing."""
-    folder = ROOT / "build/playwright"
-    if not (folder / "bin/playwright").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        installed = subprocess.run([folder / "bin/pip", "install", "-q", PLAYWRIGHT],
-                                   capture_output=True, text=True, check=False)
-        if installed.returncode:
-            pytest.skip(f"Playwright cannot be installed: {installed.stderr.splitlines()[-1]}")
+    """Playwright's synchronous API, installed into build/ if it is missing."""
+    folder = install(PLAYWRIGHT)
     sys.path += [str(path) for path in folder.glob("lib/python*/site-packages")]
     from playwright import sync_api
     return sync_api
@@ -33,7 +27,7 @@ def import_playwright():
 
 @pytest.fixture(scope="session")
 def chromium():
-    """One browser for all tests; each opens windows of its own."""
+    """One browser for all tests, each of which opens its own windows."""
     program = shutil.which("chromium")
     if IS_POD:
         pytest.skip("the page in Chromium is tested on the programs of this machine")
@@ -46,7 +40,7 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def server(chromium):  # pylint: disable=unused-argument # without Chromium there is no need of a server
+def server(chromium):  # pylint: disable=unused-argument # without Chromium no server is needed
     """One PostgreSQL server for all tests that leave it running."""
     postgres = Postgres()
     yield postgres
@@ -91,7 +85,7 @@ def example(server):
 
 @pytest.fixture(params=["example", "sample"])
 def known(request):
-    """Each of the two."""
+    """Both of these services in turn."""
     return request.getfixturevalue(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of the page that README shows: `make screenshots`. Not a test: pytest finds it only by name."""
+"""Takes the screenshots of the page for README.md: `make screenshots`. Not a test: pytest runs it only by name."""
 
 import datetime
 import subprocess

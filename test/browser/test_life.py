@@ -1,4 +1,4 @@
-"""The page over time: new data, no data, a database that goes and comes back, much data."""
+"""The page over time: new data, no data, a database that is lost and comes back, a lot of data."""
 
 import contextlib
 import datetime
@@ -13,25 +13,25 @@ from reader import PANELS, numbers, records
 
 INSERT = """INSERT INTO tokens (user_id, token, created_at, used_at)
 SELECT min(id), '123456', %s, %s FROM users"""
-LOG_SECONDS = 1.5  # nginx keeps lines for a second
+LOG_SECONDS = 1.5  # nginx buffers log lines for a second
 
 
 def pass_time(reader, seconds):
-    """Lets the page's clock run; what it then asks for is answered by the real service."""
+    """Advances the page's clock; the real service answers the requests that follow."""
     reader.page.clock.run_for(seconds * 1000)
     reader.page.wait_for_timeout(50)
     return reader.settle()
 
 
 def open_with_clock(read, service, search=""):
-    """A window whose clock the test moves."""
+    """A window whose clock the test controls."""
     reader = read(service)
     reader.page.clock.install()
     return reader.open(search)
 
 
 def requests_of(reader):
-    """The reports asked for from now on."""
+    """Collects the reports that the page requests from now on."""
     asked = []
     reader.page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
     return asked
@@ -47,20 +47,20 @@ def test_new_data_appears_by_itself(server, run, read):
     pass_time(reader, 12)
     assert numbers(reader.text("#summary .visits .value")) == [before + 1]
     assert numbers(reader.table("#usage")[-1][1]) == [2]
-    # A new day moves the view along.
+    # A new day moves the view.
     service.database.execute(INSERT, ("2024-03-09 13:00", "2024-03-09 13:01"))
     pass_time(reader, 32)
     assert reader.text("#newest") == "9 Mar 2024"
     assert reader.period()[1] == "2024-03-09"
 
 
-def test_looking_is_cheap_while_nothing_changes(sample, read):
+def test_polling_is_cheap_while_nothing_changes(sample, read):
     seen = sample.database.snapshot()
     reader = open_with_clock(read, sample)
     drawn = reader.page.evaluate("document.querySelector('#usage canvas').id = 'drawn'")
     asked = requests_of(reader)
     reader.page.locator("#usage .chart").press("Home")
-    for _ in range(5):  # a logger's run, or PostgreSQL's own upkeep, may come in between
+    for _ in range(5):  # a run of the logger, or autovacuum, may come in between
         time.sleep(LOG_SECONDS)
         unchanged = len(sample.events("access", status=304))
         asked.clear()
@@ -69,14 +69,14 @@ def test_looking_is_cheap_while_nothing_changes(sample, read):
         before, seen = seen, sample.database.snapshot()
         if seen == before:
             break
-    assert seen == before, "somebody writes all the time"
+    assert seen == before, "something keeps writing"
     assert 5 < len(asked) < 12
     assert len(sample.events("access", status=304)) - unchanged == len(asked)
-    assert reader.page.locator(f"#{drawn}").count() == 1  # nothing was drawn anew
+    assert reader.page.locator(f"#{drawn}").count() == 1  # nothing was redrawn
     assert reader.page.is_visible("#usage .tip")
 
 
-def test_answers_in_another_order_draw_nothing_anew(sample, read):
+def test_answers_in_another_order_redraw_nothing(sample, read):
     def delay(part):
         reader.page.unroute_all()
         reader.page.route(f"**/daily_usage?*{part}", lambda route: (time.sleep(0.3), route.continue_()))
@@ -93,7 +93,7 @@ def test_answers_in_another_order_draw_nothing_anew(sample, read):
     assert reader.page.locator(f"#{drawn}").count() == 1
 
 
-def test_nobody_looks_nobody_asks(sample, read):
+def test_a_hidden_page_requests_nothing(sample, read):
     reader = open_with_clock(read, sample)
     hide = """(is) => {
       Object.defineProperty(document, 'hidden', { value: is, configurable: true });
@@ -108,7 +108,7 @@ def test_nobody_looks_nobody_asks(sample, read):
     assert len(asked) > 5
 
 
-def test_a_database_that_goes_and_comes_back(own_server, run, read):
+def test_a_database_that_is_lost_and_comes_back(own_server, run, read):
     service = run(own_server, "sql/coworking/sample.sql")
     reader = open_with_clock(read, service)
     figures = {panel: reader.text(f"#{panel}") for panel in PANELS}
@@ -122,12 +122,12 @@ def test_a_database_that_goes_and_comes_back(own_server, run, read):
     for panel in PANELS:
         assert reader.text(f"#{panel}") == figures[panel]
     assert reader.axe_findings() == []
-    # Ever less often, while there is no answer.
+    # Retries become less frequent while there is no answer.
     asked = requests_of(reader)
     for _ in range(40):
         pass_time(reader, 15)
     assert 2 <= len(asked) <= 6
-    # A view that was never seen keeps the last one, and says so.
+    # For a view without an answer the page keeps showing the last one, and says so.
     reader.click("#range-90")
     assert reader.text("#summary .visits .value") in figures["summary"]
     assert "Not up to date." in reader.text("#banner")
@@ -154,12 +154,12 @@ def test_a_database_that_comes_later(own_server, run, read):
 
 @contextlib.contextmanager
 def behind(service):
-    """A proxy through which a report's data seems as old as it is set to, and the time is another than here."""
+    """A proxy that changes Data-As-Of and Date, so that data seems old or the clock wrong."""
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):  # pylint: disable=invalid-name
-            """Asks the service; what is not about the time stays as it is."""
+            """Passes a request on, and the answer back with other times."""
             answer = service.get(self.path, **self.headers)
             headers = {**answer.headers, "Date": email.utils.format_datetime(PROXY_TIME, usegmt=True)}
             if "/api/" in self.path and proxy.seconds is not None:
@@ -176,7 +176,7 @@ def behind(service):
             self.wfile.write(answer.body)
 
         def log_message(self, *_):  # pylint: disable=arguments-differ
-            """Says nothing."""
+            """Logs nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     proxy = types.SimpleNamespace(port=server.server_port, seconds=None, statuses=set())
@@ -211,10 +211,10 @@ def test_a_standby_that_is_behind(sample, read, options):
             assert reader.page.evaluate(places) == before
             assert reader.text("main") == figures
         assert reader.axe_findings() == []
-        assert 304 in proxy.statuses  # then the browser keeps the body and takes the new header
+        assert 304 in proxy.statuses  # the browser then keeps the body and takes the new header
 
 
-def test_a_refusal_is_told_with_its_request(sample, read):
+def test_an_error_is_shown_with_its_request_id(sample, read):
     reader = read(sample, "?from=2026-08-31&to=2026-08-01")
     banner = reader.text("#banner")
     assert "Bad Request" in banner and "from" in banner
@@ -267,24 +267,25 @@ def test_an_empty_database_fills(server, run, read):
                                   "?days=nonsense&every=&compare=&after=", "?from=2026-02-30&to=2026-03-01",
                                   "?from=&to=",
                                   "?from=%3Cb%3E&to=%22", "?after=nonsense", "?days=7&days=90", "?%ff"])
-def test_addresses_that_nobody_meant(sample, read, view):
+def test_invalid_addresses(sample, read, view):
     reader = read(sample, view)
     assert reader.page.is_visible("#usage")
     reader.click("#range-30")
     assert numbers(reader.text("#summary .visits .value"))[0] > 0
 
 
-def test_the_first_chart_stands_within_a_second(sample, read, capsys):
+@pytest.mark.alone
+def test_the_first_chart_is_drawn_within_a_second(sample, read, say):
     seconds = []
     for _ in range(5):
-        reader = read(sample, "")  # a new context: nothing is in its cache
+        reader = read(sample, "")  # a new context with an empty cache
         seconds.append(reader.page.evaluate("performance.getEntriesByName('drawn:usage')[0].startTime") / 1000)
-    with capsys.disabled():
-        print(f"\n  first chart after {', '.join(f'{value:.2f}' for value in sorted(seconds))} s")
-    assert min(seconds) < 1  # the others tell what else this machine does
+    say(f"first chart after {', '.join(f'{value:.2f}' for value in sorted(seconds))} s")
+    assert min(seconds) < 1  # the others show how busy this machine is
 
 
-def test_a_hundred_thousand_users(server, run, read, capsys):
+@pytest.mark.alone
+def test_a_hundred_thousand_users(server, run, read, say):
     service = run(server)
     service.database.execute("""
       INSERT INTO users (first_name, last_name, joined_at)
@@ -294,7 +295,7 @@ def test_a_hundred_thousand_users(server, run, read, capsys):
         FROM generate_series(1, 300000) AS n,
              LATERAL (SELECT timestamp '2023-01-01' + n * interval '5 minutes') AS t (created_at);
       ANALYZE users, tokens""")
-    service.database.migrate()  # which folds what the logger would have folded long ago
+    service.database.migrate()  # folds what the logger would have folded by then
     started = time.monotonic()
     reader = read(service, "?days=all")
     taken = time.monotonic() - started
@@ -307,5 +308,4 @@ def test_a_hundred_thousand_users(server, run, read, capsys):
         reader.click("#users .next")
     expected = service.database.execute("SELECT user_id FROM tokens GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 30")
     assert users == [user for user, in expected]
-    with capsys.disabled():
-        print(f"\n  all of 100,000 users and 300,000 tokens: {taken:.2f} s")
+    say(f"all of 100,000 users and 300,000 tokens: {taken:.2f} s")

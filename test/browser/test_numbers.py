@@ -1,4 +1,4 @@
-"""Each part of the page shows the numbers of its report: as texts, as tables, and in the height of its bars."""
+"""Each part of the page shows the numbers of its report: in texts, tables and the heights of bars."""
 
 import datetime
 
@@ -9,11 +9,11 @@ VIEWS = ["?days=30", "?days=7", "?days=90", "?days=365", "?days=all", "?days=90&
          "?days=7&every=month", "?days=90&every=day&compare=no", "?from=2026-02-28&to=2026-07-01&compare=no",
          "?from=2024-02-29&to=2024-03-02", "?from=2024-03-01&to=2024-03-01"]
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-MOST_STEPS = 60  # that are gone through one by one
+MOST_STEPS = 60  # users, in pages that a test goes through one by one
 
 
 class Period:
-    """The dates that a view means, and what the page makes steps of."""
+    """The dates of a view, and the step of its charts."""
 
     def __init__(self, reader):
         self.first, self.last = (datetime.date.fromisoformat(date) for date in reader.period())
@@ -28,7 +28,7 @@ class Period:
         return date.replace(day=1) if self.every == "month" else date
 
     def dates(self, earlier=datetime.timedelta()):
-        """All days of the period, or of one that lies earlier."""
+        """All days of the period, or of an earlier one."""
         return [self.first - earlier + datetime.timedelta(n) for n in range(self.length.days)]
 
     def starts(self):
@@ -37,13 +37,13 @@ class Period:
 
 
 def cells(reader, rows):
-    """The texts of a table's rows."""
+    """The texts in the cells of a table, by row."""
     return reader.page.eval_on_selector_all(
         rows, "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
 
 
 def is_drawn(reader, panel, variable, values):
-    """Whether bars are as high as their numbers are."""
+    """Whether the bars' heights are proportional to their numbers."""
     expected = [value / max(values) for value in values]
     return reader.heights(panel, variable) == pytest.approx(expected, abs=0.02)
 
@@ -93,7 +93,7 @@ def check_visits(service, reader, period):
 
 
 def check_comparison(service, period, table):
-    """The days of the period before stand where those of the period do: as many in each step."""
+    """The previous period's days are in the same places as the period's: as many in each step."""
     dates = period.dates(earlier=period.length)
     before = {row["date"]: row["visits"] for row in records(service, "daily_usage", from_=dates[0], to=dates[-1])}
     expected = dict.fromkeys(period.starts(), 0)

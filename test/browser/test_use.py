@@ -1,4 +1,4 @@
-"""How the page is used: ranges, the address bar, paging, downloads, keys, phones, dark rooms, other languages."""
+"""The use of the page: ranges, address bar, paging, downloads, keyboard, phones, dark theme, other languages."""
 
 import csv
 import datetime
@@ -12,7 +12,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "h
 
 
 def type_date(reader, selector, date):
-    """Fills in one of the two dates, and waits until the page has taken it."""
+    """Fills in one of the two dates, and waits until the page uses it."""
     reader.page.fill(selector, str(date))
     reader.page.wait_for_timeout(700)
     return reader.settle()
@@ -29,7 +29,7 @@ def test_presets_end_on_the_newest_day(sample, read, preset, days):
     assert reader.page.locator(".choice a[aria-current]").all_inner_texts()[0] == reader.text(f"#range-{preset}")
 
 
-def test_all_begins_with_the_oldest_row(sample, read):
+def test_the_preset_all_begins_with_the_oldest_row(sample, read):
     [[oldest]] = sample.database.execute("SELECT least((SELECT min(created_at) FROM tokens),"
                                          " (SELECT min(joined_at) FROM users))::date")
     assert read(sample, "?days=all").period() == (str(oldest), "2026-08-30")
@@ -45,7 +45,7 @@ def test_two_dates_make_a_view(sample, read):
     assert reader.page.locator("[id^=range][aria-current]").count() == 0
 
 
-def test_dates_in_the_wrong_order_are_not_asked_for(sample, read):
+def test_dates_in_the_wrong_order_are_not_requested(sample, read):
     reader = read(sample, "?from=2026-06-10&to=2026-06-20")
     type_date(reader, "#from", "2026-06-21")
     assert reader.text("#dates-problem") == "The first day is after the last."
@@ -55,13 +55,13 @@ def test_dates_in_the_wrong_order_are_not_asked_for(sample, read):
     assert reader.search() == "from=2026-06-21&to=2026-06-22"
 
 
-def test_a_year_that_is_being_typed_is_no_view(sample, read):
+def test_a_half_typed_year_changes_no_view(sample, read):
     reader = read(sample, "")
     type_date(reader, "#from", "0202-06-01")
     assert reader.search() == ""
 
 
-def test_the_back_button_leads_back(sample, read):
+def test_the_back_button_returns_to_the_view_before(sample, read):
     reader = read(sample, "")
     views = ["", "days=90", "days=90&every=week", "days=90&every=week&compare=no"]
     reader.click("#range-90").click("#every-week").click("#compare")
@@ -120,19 +120,19 @@ def test_tables_stay_open_and_chosen_parts_stay_chosen(sample, read):
     assert reader.page.get_attribute("#usage details", "open") is not None
 
 
-# What can be taken away
+# Downloads
 
 
 @pytest.mark.parametrize("view", ["", "?days=90&every=week&after=20,12", "?from=2026-07-01&to=2026-07-31&every=month"])
 @pytest.mark.parametrize("panel", PANELS)
-def test_downloads_and_requests_are_what_is_shown(sample, read, view, panel):
+def test_downloads_and_requests_match_what_is_shown(sample, read, view, panel):
     reader = read(sample, view)
     with reader.page.expect_download() as download:
         reader.page.click(f"#{panel} a.csv")
     with open(download.value.path(), encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert download.value.suggested_filename.endswith(".csv")
-    answer = sample.get(reader.page.get_attribute(f"#{panel} a.request", "href"))
+    answer = sample.get(urllib.parse.urljoin("/", reader.page.get_attribute(f"#{panel} a.request", "href")))
     shown = answer.json()
     assert [{name: "" if value is None else str(value) for name, value in row.items()} for row in shown] == rows != []
     parameters = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(download.value.url).query))
@@ -151,7 +151,7 @@ def test_downloads_and_requests_are_what_is_shown(sample, read, view, panel):
         assert sum(int(row["joined"]) for row in rows) == numbers(reader.text("#newcomers .joined"))[0]
 
 
-def test_the_period_before_can_be_taken_away_too(sample, read):
+def test_the_previous_period_can_be_downloaded_too(sample, read):
     reader = read(sample, "")
     with reader.page.expect_download() as download:
         reader.page.click("#usage a.csv-before")
@@ -162,14 +162,14 @@ def test_the_period_before_can_be_taken_away_too(sample, read):
     assert not reader.page.is_visible("#usage a.csv-before")
 
 
-# Everyone's page
+# Accessibility and devices
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("view", ["", "?days=365&every=day&after=20,12", "?from=2020-01-01&to=2020-01-31",
                                   "?from=2026-08-30&to=2026-08-01"])
-def test_axe_finds_nothing(sample, read, scheme, size, view):
+def test_axe_finds_no_violation(sample, read, scheme, size, view):
     reader = read(sample, view, color_scheme=scheme, **size)
     for summary in reader.page.locator("details > summary").all():
         if summary.is_visible():
@@ -180,14 +180,14 @@ def test_axe_finds_nothing(sample, read, scheme, size, view):
     assert reader.axe_findings() == []
 
 
-def test_axe_finds_what_is_wrong(sample, read):
+def test_axe_finds_a_violation(sample, read):
     reader = read(sample, "")
     reader.page.evaluate("document.querySelector('#from').removeAttribute('aria-label')")
     assert "label" in [rule for rule, _ in reader.axe_findings()]
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
-def test_nothing_sticks_out(sample, read, width):
+def test_nothing_overflows_the_window(sample, read, width):
     reader = read(sample, "?days=90", viewport={"width": width, "height": 844})
     for panel in ("#usage", "#redemption", "#newcomers"):
         reader.table(panel)
@@ -208,7 +208,7 @@ def test_a_phone_that_is_turned(sample, read):
     assert reader.page.evaluate("document.documentElement.scrollWidth") == 844
 
 
-def test_dark_is_dark(sample, read):
+def test_the_dark_theme_is_dark(sample, read):
     reader = read(sample, "", color_scheme="light")
 
     def brightness(selector):
@@ -220,7 +220,7 @@ def test_dark_is_dark(sample, read):
     reader.page.emulate_media(color_scheme="dark")
     reader.page.wait_for_timeout(100)
     assert brightness("body") < 50 and brightness("#usage") < 50
-    assert reader.heights("#redemption", "--accent") == light  # drawn anew, in the colours of the night
+    assert reader.heights("#redemption", "--accent") == light  # redrawn in the dark theme's colours
 
 
 def test_without_a_mouse(sample, read):
@@ -235,7 +235,7 @@ def test_without_a_mouse(sample, read):
           const name = at.id || `${at.closest('section')?.id ?? ''} ${at.className || at.tagName}`;
           return [name, style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1];
         })()""")
-        if name.strip() == "BODY":  # beyond the last
+        if name.strip() == "BODY":  # one more than there are
             break
         assert outline, f"{name} does not show that it has the focus"
         reached.append(name)

@@ -1,17 +1,17 @@
-/* Arbitrary bytes as query string, header, text and timestamp: whatever comes, the results keep
- * shape. */
-#include "accept.h"
-#include "http.h"
+/* Arbitrary bytes as query string, header, text and timestamp: every result stays well-formed. */
+#include "body.h"
 #include "json.h"
+#include "media_type.h"
 #include "params.h"
 #include "render.h"
+#include "request.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* assert(3) could be compiled out. */
+/* Unlike assert(3), this cannot be compiled out. */
 static void require(bool condition) {
     if (!condition)
         abort();
@@ -36,8 +36,7 @@ static const struct param_rule rules[] = {
     {0},
 };
 
-/* Values are what PostgreSQL and a Link header can take: no blank, quote or percent sign in them.
- */
+/* Values suit PostgreSQL and a Link header: they have no blank, quote or percent sign. */
 static void check_values(const struct params *params) {
     require(*params->error == '\0');
     for (size_t i = 0; rules[i].name; i++) {
@@ -54,7 +53,7 @@ static void check_values(const struct params *params) {
             strcmp(params->values[0], params->values[1]) <= 0);
 }
 
-/* Percent-encoded anew, the values say the same. */
+/* Encoding and decoding the values again gives the same values. */
 static void check_encoded(const struct params *params) {
     char query[PARAMS_TEXT_SIZE] = "", *end = query;
     for (size_t i = 0; rules[i].name; i++) {
@@ -90,14 +89,14 @@ static void check_query(const char *query) {
         require(*byte >= ' ' && *byte < 0x7f);
 }
 
-/* No field prefers each of two types to the other. */
+/* No field prefers each of the two types to the other. */
 static void check_accept(const char *field) {
-    require(!accept_prefers(field, "text/csv", "application/json") ||
-            !accept_prefers(field, "application/json", "text/csv"));
+    require(!media_type_is_preferred(field, "text/csv", "application/json") ||
+            !media_type_is_preferred(field, "application/json", "text/csv"));
 }
 
-/* By what the bytes stand for, where json.c goes by their ranges; json-c's own check lets
- * surrogates and more pass. */
+/* Decodes the bytes, where json.c compares ranges. json-c's own check accepts surrogates, among
+ * others. */
 static bool is_utf8(const char *text, size_t length) {
     static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
     for (size_t i = 0; i < length;) {
@@ -117,7 +116,7 @@ static bool is_utf8(const char *text, size_t length) {
     return true;
 }
 
-/* UTF-8 comes back as it went in. Anything else becomes UTF-8, byte for byte or question mark. */
+/* UTF-8 stays as it is. Of anything else, each byte is kept or becomes a question mark. */
 static void check_string(const char *bytes, size_t length) {
     struct json_object *object = json_create();
     size_t text_length;
@@ -127,7 +126,7 @@ static void check_string(const char *bytes, size_t length) {
 
     struct json_tokener *tokener = json_tokener_new();
     require(tokener != NULL);
-    /* Not strict: json-c 0.18 then takes the bytes of UTF-8 for control characters. */
+    /* Not strict: json-c 0.18 would mistake bytes of UTF-8 for control characters. */
     struct json_object *parsed = json_tokener_parse_ex(tokener, text, (int)text_length);
     require(json_tokener_get_error(tokener) == json_tokener_success);
     require(json_tokener_get_parse_end(tokener) == text_length);
@@ -142,7 +141,7 @@ static void check_string(const char *bytes, size_t length) {
     json_release(object);
 }
 
-/* The bytes lie in a block of their own, and so does the room for the result. */
+/* The bytes and the result's buffer are blocks of their own. */
 static void check_timestamp(const char *text, size_t length, size_t size) {
     char *room = malloc(size);
     require(room != NULL);
@@ -154,11 +153,11 @@ static void check_timestamp(const char *text, size_t length, size_t size) {
     free(room);
 }
 
-/* Stands in for fcgi/http.c: keeps the body instead of sending it. */
+/* Replaces fcgi/body.c: keeps the body instead of sending it. */
 static char *body;
 static size_t body_length;
 
-bool http_write(struct request *request, const char *data, size_t length) {
+bool body_write(struct request *request, const char *data, size_t length) {
     (void)request;
     memcpy(body + body_length, data, length);
     body_length += length;

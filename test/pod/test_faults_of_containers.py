@@ -1,4 +1,4 @@
-"""What dies in a container concerns that container alone, and who asks whether it lives finds out."""
+"""A process that dies or hangs affects its own container only, and that container's liveness probe notices."""
 
 import json
 import os
@@ -20,13 +20,13 @@ def first_of(service, name):
 
 
 def snooze(service):
-    """The logger's scheduler, which a supervisor starts anew."""
+    """The logger's scheduler, which a supervisor restarts."""
     pid, = service.pids("snooze")
     return pid
 
 
 def nginx_master(service):
-    """nginx itself, below the init that rewrites its signals."""
+    """nginx's master, a child of the init process that translates its signals."""
     init = first_of(service, "nginx")
     return processes_below(init)[0]
 
@@ -42,7 +42,7 @@ VICTIMS = {
 
 
 def all_answer(service):
-    """Whether every part of the pod does its work."""
+    """Whether every part of the pod works."""
     paths = ("/api/reports/daily_usage", "/health_check", "/readiness_check")
     try:
         return all(service.get(path).status == 200 for path in paths) and service.pids("snooze")
@@ -51,7 +51,7 @@ def all_answer(service):
 
 
 @pytest.mark.parametrize("victim", list(VICTIMS))
-def test_only_the_container_of_what_was_killed_starts_again(service, say, victim):
+def test_only_the_killed_process_s_container_restarts(service, say, victim):
     name, find = VICTIMS[victim]
     wait_until(lambda: all_answer(service), 10, "the pod")
     before = service.states()
@@ -68,7 +68,7 @@ def test_only_the_container_of_what_was_killed_starts_again(service, say, victim
 
 
 def healthy(service, name):
-    """What the container's own liveness probe finds; podman runs none by itself and knows no time limit."""
+    """Runs the container's liveness probe, which podman neither runs by itself nor limits in time."""
     probe = liveness(name)
     try:
         done = podman("exec", service.container(name), *probe["exec"]["command"], check=False, timeout=probe["timeoutSeconds"])
@@ -78,7 +78,7 @@ def healthy(service, name):
 
 
 @pytest.mark.parametrize("name, other, without", [("reports", "probe", "--probe"), ("probe", "reports", None)])
-def test_a_pool_that_hangs_fails_its_own_probe_alone(service, name, other, without):
+def test_a_pool_that_hangs_fails_only_its_own_probe(service, name, other, without):
     workers = [pid for pid in service.pids("analytics-fcgi", without) if name == "reports" or pid not in service.workers()]
     wait_until(lambda: healthy(service, name) and healthy(service, other), 10, "healthy pools")
     for pid in workers:
@@ -106,14 +106,14 @@ def test_liveness_asks_no_database(run, own_server, own_database):
 
 @pytest.fixture
 def own_database(own_server):
-    """Sample data that is sent away for a while."""
+    """A database with the sample data, for a test that stops its server."""
     return own_server.sample()
 
 
 @pytest.mark.parametrize("headers", [None, {"Connection": "close"}], ids=["kept", "a connection each"])
 def test_all_containers_told_to_end_under_load(run, server, say, headers):
-    """What was sent before that gets a whole answer. What is sent later may find the door closed, but
-    what does get an answer gets a whole one. Several times, since it is a matter of microseconds."""
+    """Earlier requests get whole answers. Later ones may be refused, but every answer is whole. Several times, since
+    microseconds decide."""
     for _ in range(3):
         service = run(server.sample())
         with Load(service, 32, headers=headers) as load:
@@ -122,12 +122,12 @@ def test_all_containers_told_to_end_under_load(run, server, say, headers):
         before = [o for o in load.outcomes if o.sent is not None and o.sent < service.told]
         later = [o for o in load.outcomes if o.sent is None or o.sent >= service.told]
         turned_away = [o for o in later if o.status is None]
-        # A new connection that nginx had not accepted yet is reset when nginx closes its door.
+        # When nginx closes its port, connections that it has not accepted are reset.
         queued = [o for o in before if headers and o.status is None and o.error.startswith("ConnectionResetError")]
         say(f"{len(before)} sent before, {len(queued)} of them not accepted, the others answered;"
             f" {len(later)} after, {len(turned_away)} of them turned away")
         assert all(o.good for o in before if o not in queued), [o for o in before if not o.good]
-        # Whatever nginx accepted was answered.
+        # Every request that nginx accepted was answered.
         accepted = [json.loads(line) for line in service.logs("nginx") if '"event":"access"' in line]
         reports = [line["status"] for line in accepted if line["path"].startswith("/api/reports/")]
         assert reports == [200] * sum(o.status is not None for o in load.outcomes)

@@ -1,4 +1,4 @@
-"""What the image holds: the programs, the libraries they are linked to, a short list, and nothing else."""
+"""The contents of the image: the programs, their libraries, a short list of files, and nothing else."""
 
 import gzip
 import hashlib
@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 
 import pytest
+from environment import outward
 from pod import podman
 from postgres import ROOT
 
@@ -18,15 +19,15 @@ LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 
 def layers_of(image):
-    """The image's layers as tar archives, unpacked from what podman saves."""
-    saved = subprocess.run(["podman", "save", image], capture_output=True, check=True).stdout
+    """The image's layers as tar archives, from `podman save`."""
+    saved = subprocess.run(["podman", "save", image], env=outward(), capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
         manifest = json.load(archive.extractfile("manifest.json"))[0]
         return [archive.extractfile(name).read() for name in manifest["Layers"]]
 
 
 def read(layers):
-    """Every entry of the layers, by path, with its content's digest."""
+    """All entries of the layers by path, with the digests of their contents."""
     entries = {}
     for layer in layers:
         with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
@@ -44,7 +45,7 @@ def layers(network):
 
 @pytest.fixture(scope="module")
 def entries(layers):
-    """What they hold."""
+    """The entries of these layers."""
     return read(layers)
 
 
@@ -65,7 +66,7 @@ def test_every_file_is_listed_or_a_library_of_a_program(network, entries, listed
     files = {name for name, (member, _) in entries.items() if not member.isdir()}
     expected = {name for name in files if any(name == entry or name.startswith(f"{entry}/") for entry in listed)}
     programs = [name for name in expected if entries[name][0].mode & 0o111]
-    # The loader itself says what it loads, in the image as it is.
+    # The image's own loader lists what it loads.
     for program in programs:
         listing = podman("run", "--rm", "--network", "none", "--entrypoint", LOADER, network.image,
                          "--list", f"/{program}").stdout
@@ -76,7 +77,7 @@ def test_every_file_is_listed_or_a_library_of_a_program(network, entries, listed
     assert all(entry in entries for entry in listed)
 
 
-def test_nothing_to_work_with_for_an_intruder(entries):
+def test_no_shell_and_nothing_writable_or_setuid(entries):
     names = {name.rsplit("/", 1)[-1] for name in entries}
     assert not names & {"sh", "bash", "dash", "busybox", "apt", "apt-get", "dpkg", "perl", "python3", "curl", "wget"}
     executable = {name for name, (member, _) in entries.items() if member.isfile() and member.mode & 0o111}
@@ -88,22 +89,23 @@ def test_nothing_to_work_with_for_an_intruder(entries):
             assert (member.uid, member.gid) == (0, 0) and not member.mode & 0o022, f"{name} is writable"
 
 
-def test_what_it_says_of_itself(network):
+def test_labels_and_settings(network):
     config = json.loads(podman("inspect", network.image).stdout)[0]["Config"]
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
-    assert labels["version"] == network.image.rsplit(":", 1)[1]
+    assert labels["version"] == subprocess.check_output([ROOT / "docker/version"], text=True).strip()
+    assert labels["version"].replace("+", "_") == network.image.rsplit(":", 1)[1]
     assert labels["revision"] == commit
     assert labels["source"] and "@" not in labels["source"]
     assert config["User"] == f"{UID}:{UID}"
-    assert "StopSignal" not in config  # TERM, which is what a cluster sends
+    assert "StopSignal" not in config  # unset means TERM, which a cluster sends
     assert podman("run", "--rm", network.image, "/usr/bin/analytics-fcgi", "--version").stdout.strip() == labels["version"]
 
 
 def test_the_same_sources_make_the_same_layers(network, entries):
-    """But for time stamps; as long as the packages in the distribution are the same."""
+    """Apart from time stamps, and with the same versions of the distribution's packages."""
     again = f"{network.image}-again"
-    version = network.image.rsplit(":", 1)[1]
+    version = subprocess.check_output([ROOT / "docker/version"], text=True).strip()
     podman("build", "-q", "--no-cache", "-f", ROOT / "docker/Dockerfile", "-t", again,
            "--secret", f"id=certificates,src={ROOT}/build/certificates.pem", "--build-arg", f"VERSION={version}", ROOT)
     try:

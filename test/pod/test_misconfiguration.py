@@ -1,17 +1,16 @@
-"""A pod whose configuration or database is not fit: the container that notices says so, and nothing burns a core."""
+"""A pod with a wrong configuration or database: the container that notices says so, and none keeps computing."""
 
 import time
 
 import pytest
-from load import Load
-from pod import CONTAINERS, podman
-from postgres import PASSWORD, ROOT
+from pod import CONTAINERS
+from postgres import PASSWORD, wait_until
 from processes import cpu_seconds
 
 
 @pytest.fixture
 def broken(run):
-    """Starts a pod that is not expected to get beyond its migration; returns how that ended."""
+    """Starts a pod whose migration must fail; returns how it ended."""
 
     def start(database, **variables):
         pod = run(database, wait=False, **variables)
@@ -42,7 +41,7 @@ def unmigrated(server):
 
 
 CASES = {
-    # what is set: the exit status, what the line names
+    # variables: exit status, name in the line
     "no password": ({"DB_PASSWORD": ""}, 78, "DB_PASSWORD"),
     "no role": ({"DB_USERNAME": None, "DB_USER": None}, 78, "DB_USERNAME"),
     "a port that is none": ({"DB_PORT": "abc"}, 78, "DB_PORT"),
@@ -60,10 +59,10 @@ def test_wrong_configuration(broken, server, case):
     found, lines, pod = broken(server.sample(), **variables)
     assert found == status
     assert [line for line in lines if named in line], lines
-    # psql adds advice to what it says of a server that does not answer.
+    # psql adds a hint when a server does not answer.
     assert len([line for line in lines if not line.startswith("\t")]) == 1, lines
     assert PASSWORD not in "".join(lines)
-    # As a cluster has it: nothing else starts before the migration has ended well.
+    # As in a cluster, nothing else starts before the migration has succeeded.
     assert not any(pod.inspect(name)["State"]["Running"] for name in CONTAINERS)
 
 
@@ -77,18 +76,34 @@ def test_no_right_to_migrate(broken, unmigrated):
     assert (status, len(lines)) == (3, 1) and "permission denied" in lines[0]
 
 
+@pytest.mark.parametrize("keys", ["# none yet\n", "powerbi:secret\n"])
+def test_a_secret_without_keys(run, server, keys):
+    pod = run(server.sample(), wait=False, keys=keys)
+    wait_until(lambda: pod.inspect("server-names")["State"]["Status"] == "exited", 20, "the end of the check")
+    assert pod.inspect("server-names")["State"]["ExitCode"] == 78
+    [line] = pod.logs("server-names")
+    assert "KEYS_FILE must be a file" in line and "make key NAME=" in line
+    assert not any(pod.inspect(name)["State"]["Running"] for name in CONTAINERS)
+
+
+def test_without_the_secret_of_keys_nothing_starts(run, server):
+    pod = run(server.sample(), wait=False, keys=False)
+    assert pod.play.returncode != 0 and "coworking-keys" in pod.play.stderr
+    assert not pod.answers()
+
+
 def test_a_role_that_may_only_read_serves_once_another_has_migrated(run, unmigrated):
     service = run(unmigrated, DB_USERNAME="nobody_special", MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
     first = service.get("/api/reports/daily_usage")
     assert first.body == b"{}\n", (first.body, service.log)
-    # The next pod finds nothing to do, and needs no rights for that.
+    # The next pod finds nothing to do, which takes no rights.
     assert run(unmigrated, DB_USERNAME="nobody_special").get("/api/reports/daily_usage").body == b"{}\n"
-    # The migrating role is nobody's business but the migration's.
+    # Only the migration gets the migrating role.
     for name in CONTAINERS:
         assert not [entry for entry in service.inspect(name)["Config"]["Env"] if entry.startswith("MIGRATE_")]
 
 
-def test_a_database_that_goes_while_the_pod_runs_burns_no_core(run, own_server, say):
+def test_a_lost_database_does_not_keep_a_processor_busy(run, own_server, say):
     service = run(own_server.sample())
     own_server.stop("immediate")
     try:

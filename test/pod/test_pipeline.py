@@ -1,12 +1,10 @@
-"""buildspec.yml itself, phase by phase as CodeBuild runs it, against a real registry on the loopback interface.
+"""Runs buildspec.yml phase by phase, as CodeBuild does, against a real registry on the loopback interface.
 
-Stand-ins: `aws`, which prints the registry's password; and `docker`, which is podman, finds the
-account's registry on this machine, and lets the tests in the image be a few: all of them are run beside
-this one."""
+Stand-ins: `aws`, which prints the registry's password; and `docker`, which is podman with the account's registry on
+this machine. It runs only a few of the tests in the image, since all of them run beside this one."""
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -47,7 +45,7 @@ class Registry:
         self.start()
 
     def start(self, read_only=False):
-        """Starts it, or starts it anew."""
+        """Starts or restarts it."""
         self.stop()
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -65,14 +63,14 @@ class Registry:
         assert self.process.poll() is None, self.log.read_text()
 
     def stop(self):
-        """Ends it; what it holds stays."""
+        """Ends it, and keeps its contents."""
         if self.process:
             self.process.terminate()
             self.process.wait(10)
         self.process = None
 
     def get(self, path, accept="application/json"):
-        """A document of the registry, and its digest; None where there is none."""
+        """A document of the registry and its digest, or None."""
         manager = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         manager.add_password(None, f"http://{self.address}/", "AWS", PASSWORD)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPBasicAuthHandler(manager))
@@ -85,7 +83,7 @@ class Registry:
             return None, None
 
     def answers(self):
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
         try:
             self.get("/v2/")
         except (OSError, AssertionError):
@@ -100,13 +98,13 @@ class Registry:
                 for tag in (listing or {}).get("tags") or []}
 
     def writes_of(self, tag):
-        """How often a tag was written."""
+        """The number of writes of a tag."""
         return len(re.findall(rf'"PUT /v2/{REPOSITORY}/manifests/{tag} ', self.log.read_text()))
 
 
 @pytest.fixture
 def registry(tmp_path):
-    """A registry that holds nothing yet."""
+    """An empty registry."""
     running = Registry(tmp_path)
     yield running
     running.stop()
@@ -114,7 +112,7 @@ def registry(tmp_path):
 
 @pytest.fixture
 def source(tmp_path):
-    """The project's files as they lie here, which a test may spoil."""
+    """A copy of the project's files, which a test may break."""
     copy = tmp_path / "source"
     listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT)
     for name in listed.decode().split("\0"):
@@ -126,8 +124,8 @@ def source(tmp_path):
 
 @pytest.fixture
 def build(registry, source, tmp_path, network):
-    """Runs the phases of buildspec.yml; returns whether all succeeded, and the output. The network stands
-    for podman: this is skipped where there is none."""
+    """Runs the phases of buildspec.yml; returns whether all succeeded, and the output. The network fixture skips this
+    where there is no podman."""
     stand_ins = tmp_path / "bin"
     stand_ins.mkdir()
     for name, text in {"aws": AWS, "docker": DOCKER}.items():
@@ -140,7 +138,8 @@ def build(registry, source, tmp_path, network):
         runner.write_text(as_script(phases, heedless))
         done = subprocess.run(["sh", runner], cwd=source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=900, check=False, env={
-            "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", "/dev/null"), "PATH": f"{stand_ins}:{os.environ['PATH']}", "HOME": str(tmp_path), "REGISTRY": registry.address,
+            "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", "/dev/null"), "PATH": f"{stand_ins}:{os.environ['PATH']}",
+            "HOME": str(tmp_path), "REGISTRY": registry.address,
             "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json"), "FEW_TESTS": "-k byte_identical",
             "AWS_ACCOUNT_ID": ACCOUNT, "AWS_DEFAULT_REGION": REGION, "IMAGE_REPO_NAME": REPOSITORY,
             "CODEBUILD_BUILD_NUMBER": str(number), "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
@@ -155,9 +154,9 @@ def build(registry, source, tmp_path, network):
 
 
 def as_script(phases, heedless):
-    """CodeBuild's way through the phases: one shell for all commands; a phase ends with its first failing
-    command; a failed pre_build ends all, a failed build only where on-failure says ABORT. Heedless: a
-    builder that does not know on-failure."""
+    """The phases as CodeBuild runs them: one shell for all commands; a phase ends with its first failing command;
+    a failed pre_build ends the build, and a failed build phase does if on-failure is ABORT. Heedless: as a builder
+    that ignores on-failure."""
     lines = ["CODEBUILD_BUILD_SUCCEEDING=1; export CODEBUILD_BUILD_SUCCEEDING; failed=0"]
     for name in ("install", "pre_build", "build", "post_build"):
         if name not in phases:
@@ -175,6 +174,11 @@ def as_script(phases, heedless):
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+def version(commit):
+    """What a build of that commit says of itself."""
+    return subprocess.check_output([ROOT / "docker/version", commit], text=True)
+
+
 def test_three_tags_arrive_and_the_image_runs(build, registry, source, network, server, say):
     ok, output = build(7, COMMIT)
     assert ok, output
@@ -182,13 +186,14 @@ def test_three_tags_arrive_and_the_image_runs(build, registry, source, network, 
     assert set(tags) == {"1.0.7", COMMIT, "latest"} and len(set(tags.values())) == 1
     report = (source / "build/reports/tests.xml").read_text()
     assert 'failures="0"' in report and 'tests="0"' not in report
+    assert int(re.search(r' tests="(\d+)"', report)[1]) < 100, "more than the few tests ran"
 
-    # Another build of that commit: an immutable repository would refuse to have its tag written again.
+    # A second build of the commit: a repository with immutable tags would refuse to overwrite its tag.
     ok, output = build(8, COMMIT)
     assert ok, output
     later = registry.tags()
     assert set(later) == {"1.0.7", "1.0.8", COMMIT, "latest"}
-    assert later[COMMIT] == later["1.0.7"] == tags[COMMIT] and later["latest"] == later["1.0.8"] != tags["latest"]
+    assert later[COMMIT] == later["1.0.7"] == tags[COMMIT] and later["latest"] == later["1.0.8"]
     assert [registry.writes_of(tag) for tag in ("1.0.7", "1.0.8", COMMIT, "latest")] == [1, 1, 1, 2]
 
     pulled = f"{registry.address}/{REPOSITORY}@{tags['1.0.7']}"
@@ -198,7 +203,7 @@ def test_three_tags_arrive_and_the_image_runs(build, registry, source, network, 
     podman("pull", *login, pulled)
     podman("tag", pulled, image)
     try:
-        assert podman("run", "--rm", image, "/usr/bin/analytics-fcgi", "--version").stdout == "1.0.7\n"
+        assert podman("run", "--rm", image, "/usr/bin/analytics-fcgi", "--version").stdout == version(COMMIT)
         pod = Pod(network, server.sample().pod_environment(), image=image)
         try:
             assert pod.get("/api/reports/daily_usage").status == 200
@@ -210,7 +215,7 @@ def test_three_tags_arrive_and_the_image_runs(build, registry, source, network, 
 
 
 @pytest.mark.parametrize("heedless", [False, True], ids=["abort", "heedless"])
-def test_a_failing_test_stops_it(build, registry, source, heedless):
+def test_a_failing_test_stops_the_build(build, registry, source, heedless):
     golden = source / "test/service/golden/daily_usage.json"
     golden.write_text(golden.read_text().replace("2", "3", 1))
     ok, output = build(9, COMMIT, heedless=heedless)
@@ -220,13 +225,13 @@ def test_a_failing_test_stops_it(build, registry, source, heedless):
 
 
 @pytest.mark.parametrize("variables", [{"AWS_FAILS": "yes"}, {"AWS_ANSWERS": "wrong"}], ids=["no password", "a wrong one"])
-def test_a_failing_login_stops_it(build, registry, variables):
+def test_a_failing_login_stops_the_build(build, registry, variables):
     ok, output = build(10, COMMIT, **variables)
     assert not ok and registry.tags() == {}
     assert "docker build" not in output
 
 
-def test_a_failing_push_stops_it(build, registry):
+def test_a_failing_push_stops_the_build(build, registry):
     registry.start(read_only=True)
     ok, output = build(11, COMMIT)
     assert not ok, output

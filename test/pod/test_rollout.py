@@ -1,5 +1,5 @@
-"""A rolling update and a rollback under load: two pods behind a load balancer that knows of them only what
-/readiness_check says, and that tries nothing twice."""
+"""A rolling update and a rollback under load: two pods behind a load balancer that relies on /readiness_check and
+retries nothing."""
 
 import csv
 import socket
@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from keys import key_of_tests
 from load import Load
 from pod import Pod, manifest, podman
 from postgres import free_port, wait_until
@@ -41,10 +42,11 @@ backend pods
 
 
 class LoadBalancer(Service):
-    """haproxy before two ports; a client for it."""
+    """haproxy in front of two ports, and a client for it."""
 
     def __init__(self, folder, ports):  # pylint: disable=super-init-not-called
         self.port = free_port()
+        self.key = key_of_tests().field
         self.folder = folder
         configuration = folder / "haproxy.cfg"
         configuration.write_text(HAPROXY.format(folder=folder, port=self.port, **ports))
@@ -67,8 +69,8 @@ class LoadBalancer(Service):
 
 
 def terminate(pod):
-    """As a cluster ends a pod: at the same moment each container begins its preStop, which is to sleep or
-    nothing, and then gets its stop signal. podman knows no preStop.sleep."""
+    """Ends a pod as a cluster does: all containers start their preStop at once, which sleeps or does nothing, and then
+    get their stop signals. podman has no preStop.sleep."""
     specification = manifest("coworking.yaml", "Deployment")["spec"]["template"]["spec"]
     grace = specification["terminationGracePeriodSeconds"]
     started, complaints = time.monotonic(), []
@@ -93,7 +95,7 @@ def terminate(pod):
 
 @pytest.fixture
 def next_version(network):
-    """The same image under another name: what a rollout replaces is the containers."""
+    """The same image under another name: a rollout replaces the containers."""
     image = f"{network.image}-next"
     podman("tag", network.image, image)
     yield image
@@ -114,7 +116,7 @@ def test_rolling_update_and_rollback_drop_no_request(network, server, next_versi
                 for name, port in ports.items():
                     ends.append(terminate(pods[name]))
                     pods[name] = Pod(network, environment, image=image, port=port)
-                    # A cluster goes on only with the new pod in its place: maxUnavailable is 0.
+                    # maxUnavailable is 0: a cluster waits for the new pod before it ends the next old one.
                     wait_until(lambda: balancer.targets() == set(ports), 20, "the new pod as a target")
             load.reach(ENOUGH, 300)
         say(f"{len(load.outcomes)} requests, {len(load.outcomes) - len(load.good())} failed; each pod ended within "

@@ -1,4 +1,4 @@
-"""What a pod of the manifests does on an ordinary day: answers, logs, stays within its limits."""
+"""A running pod of the manifests: its answers, its logs, and its limits."""
 
 import datetime
 import pathlib
@@ -38,19 +38,23 @@ class Memory:
         return dict(line.split() for line in (self.folder / name).read_text().splitlines())
 
     def used(self):
-        """Bytes in use, the page cache included."""
+        """Bytes in use, including the page cache."""
         return self._number("memory.usage_in_bytes" if self.old else "memory.current")
 
     def most(self):
-        """The most that was ever in use."""
+        """The peak of the bytes in use."""
         return self._number("memory.max_usage_in_bytes" if self.old else "memory.peak")
 
+    def anonymous(self):
+        """Bytes that the kernel cannot reclaim, as it can the cached pages of nginx's temporary files."""
+        return int(self._table("memory.stat")["total_rss" if self.old else "anon"])
+
     def limit(self):
-        """Bytes at which the kernel kills."""
+        """The limit in bytes, beyond which the kernel kills."""
         return self._number("memory.limit_in_bytes" if self.old else "memory.max")
 
     def kills(self):
-        """How many processes the kernel has killed for want of memory."""
+        """The number of processes that the kernel has killed for exceeding it."""
         return int(self._table("memory.oom_control" if self.old else "memory.events")["oom_kill"])
 
 
@@ -61,7 +65,7 @@ def memories(service):
 
 
 def in_mebibytes(sizes):
-    """A line for people."""
+    """Formats bytes as MiB."""
     return f"{sum(sizes.values()) / MEBIBYTE:.1f} MiB (" + ", ".join(
         f"{name} {size / MEBIBYTE:.1f}" for name, size in sizes.items()) + ")"
 
@@ -101,7 +105,7 @@ def test_idle_memory(service, memories, say):
     assert sum(used.values()) <= 40 * MEBIBYTE
 
 
-def test_the_logger_keeps_to_the_grid(service, database, say):
+def test_the_logger_runs_at_00_and_30_seconds(service, database, say):
     wait_until(lambda: len(service.events("usage")) >= 2, 65, "two of the logger's lines")
     lines = service.events("usage")
     moments = [datetime.datetime.fromisoformat(line["ts"].replace("Z", "+00:00")) for line in lines]
@@ -114,12 +118,14 @@ def test_the_logger_keeps_to_the_grid(service, database, say):
         assert line["total_visits"] == total
 
 
+@pytest.mark.alone  # others would take the time that makes the load full
 def test_memory_under_full_load(service, memories, say):
-    """64 connections for 30 s; half of them want gzip, for which nginx needs most."""
+    """64 connections for 30 s, half of them with gzip, for which nginx needs most memory."""
     before, sums = service.states(), []
     url = f"http://127.0.0.1:{service.port}/api/reports/user_visits"
+    headers = [word for name, value in service.key.items() for word in ("-H", f"{name}: {value}")]
     with Load(service, 32) as load:
-        packed = subprocess.Popen(["wrk", "-t1", "-c32", "-d30s", "-H", "Accept-Encoding: gzip", url],
+        packed = subprocess.Popen(["wrk", "-t1", "-c32", "-d30s", "-H", "Accept-Encoding: gzip", *headers, url],
                                   stdout=subprocess.PIPE, text=True)
         while packed.poll() is None:
             time.sleep(0.1)
@@ -136,8 +142,8 @@ def test_memory_under_full_load(service, memories, say):
     assert service.states() == before
 
 
-def test_all_lines_but_the_stock_programs_are_json(service):
-    """multiwatch writes lines of its own, and so does nginx where a probe comes before the pool that answers it."""
+def test_all_lines_except_stock_programs_are_json(service):
+    """multiwatch writes lines of its own, and nginx does when a probe arrives before the pool is up."""
     service.get("/api/reports/daily_usage")
     others = {line for name in CONTAINERS for line in service.logs(name) if not line.startswith("{")}
     early = {line for line in others if re.search(r"\[crit\] .* connect\(\) to unix:run/probe\.sock failed \(2: ", line)}

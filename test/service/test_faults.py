@@ -1,10 +1,11 @@
-"""What must hold while workers, database and service are killed, stopped and frozen.
+"""Reports while workers, database and service are killed, stopped and frozen.
 
-Eight connections read reports all the while (support/load.py), and each test says how many requests
-were answered. All deadlines are the contract's.
+Eight connections keep reading reports (support/load.py), and each test prints how many requests were
+answered. All deadlines are the contract's.
 """
 
 import contextlib
+import functools
 import http.client
 import os
 import resource
@@ -17,48 +18,39 @@ from collections import Counter
 
 import pytest
 from background import Background
+from cluster import frozen, pause_until
+from fixtures import make_crowd, make_database
+from keys import key_of_tests
 from load import Batch, Load
 from postgres import ROOT, wait_until
 from processes import cpu_seconds, open_sockets
 from target import IS_POD
 
-WORKERS = 4  # FCGI_WORKERS where nothing else is set
-LIMIT_MS = 2000  # STATEMENT_TIMEOUT_MS where a test waits for it
-ENOUGH = 1000  # requests that a test has to get through the service
+WORKERS = 4  # the default of FCGI_WORKERS
+LIMIT_MS = 2000  # STATEMENT_TIMEOUT_MS in tests that wait for it
+ENOUGH = 1000  # requests that a test waits for
+
+
+@pytest.fixture
+def run(run):
+    """Starts services that want keys, as all pods do."""
+    return functools.partial(run, keys=key_of_tests().line)
 
 
 @pytest.fixture(scope="module")
 def fragile(own_server):
     """A migrated database on a server that tests may break."""
-    database = own_server.create_database("fragile")
-    database.run_file(ROOT / "test/service/example.sql")
-    migration = database.migrate()
-    assert migration.returncode == 0, migration.stderr
-    return database
-
-
-@pytest.fixture
-def state(capsys, programs):
-    """Says what a test measured, where everyone sees it."""
-
-    def say(what, load=None, **figures):
-        requests = f"{len(load.answered())} requests answered: {load.summary()}; " if load else ""
-        measured = ", ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
-                             for name, value in figures.items())
-        with capsys.disabled():
-            print(f"\n  {what} ({programs.name}): {requests}{measured}")
-
-    return say
+    return make_database(own_server)
 
 
 class Probes(Background):
-    """Clients that ask for a probe's path every 50 ms until stopped."""
+    """Clients that request a probe's path every 50 ms until stopped."""
 
     def __init__(self, service, path, clients=1):
         super().__init__(*[(self._poll,)] * clients)
         self.service = service
         self.path = path
-        self.results = []  # (moment of asking, status, seconds)
+        self.results = []  # (time of the request, status, seconds)
 
     def _poll(self):
         while not self.stopping.wait(0.05):
@@ -70,34 +62,18 @@ class Probes(Background):
             self.results.append((asked, status, time.monotonic() - asked))
 
     def statuses(self, since=0.0, until=float("inf")):
-        """The answers to what was asked and answered between two moments."""
+        """Statuses of the requests that began and ended between two times."""
         return [status for asked, status, seconds in list(self.results)
                 if since <= asked and asked + seconds <= until]
 
     def slowest(self):
-        """The longest that an answer took."""
+        """The longest time of an answer."""
         return max(seconds for _, _, seconds in self.results)
 
 
 def our_pids(service):
-    """All that must live through a fault: nginx, the workers of both pools, their supervisors."""
+    """The processes that must survive a fault: nginx, the workers of both pools, their supervisors."""
     return sorted(service.pids("analytics-fcgi") + service.pids("nginx") + service.pids("multiwatch"))
-
-
-def make_crowd(server, name, users):
-    """A migrated database of so many users with one token each, few of them used."""
-    database = server.create_database(name)
-    # Without the foreign key's check of each row, which takes longer than all the rest.
-    database.execute(f"""
-        SET session_replication_role = replica;
-        INSERT INTO users (first_name, last_name, joined_at)
-        SELECT 'A', 'B', timestamp '2020-01-01' + n * interval '1 minute' FROM generate_series(1, {users}) AS n;
-        INSERT INTO tokens (user_id, token, created_at, used_at)
-        SELECT n, '000000', '2024-03-01', CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, {users}) AS n;
-        ANALYZE users, tokens""")
-    migration = database.migrate()
-    assert migration.returncode == 0, migration.stderr
-    return database
 
 
 def is_open(port):
@@ -107,18 +83,13 @@ def is_open(port):
 
 
 def backends(connection, database):
-    """How many connections the service's programs have to a database."""
+    """The number of connections that the service's programs have to a database."""
     return connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
                               "AND application_name = 'coworking-analytics'", (database.name,))[0][0]
 
 
-def pause_until(moment):
-    """Lets the load go on until a moment of the monotonic clock."""
-    wait_until(lambda: time.monotonic() >= moment, moment - time.monotonic() + 5, "the clock")
-
-
 def assert_all_well(load, moment):
-    """From a moment on every request gets its report."""
+    """Fails unless requests from this time on all get their reports."""
     load.reach(100, 10, since=moment)
     assert all(outcome.good for outcome in load.since(moment)), load.summary()
 
@@ -141,7 +112,7 @@ def test_every_worker_killed_ten_times(run, fragile, state):
             back.append(wait_until(lambda victims=victims: len(set(service.workers()) - set(victims)) == WORKERS,
                                    5, "all workers"))
         assert time.monotonic() - started <= 10 and kills == 10 * WORKERS
-        # Each new worker connects at its start; the backends of the dead notice within a second.
+        # Each new worker connects when it starts; the killed workers' backends end within a second.
         last = wait_until(lambda: backends(watcher, fragile) == WORKERS + 1, 5, "a connection of each worker")
         load.reach(ENOUGH, 15)
         assert_all_well(load, time.monotonic())
@@ -153,7 +124,7 @@ def test_every_worker_killed_ten_times(run, fragile, state):
     assert max(o.seconds for o in load.outcomes) <= 5
 
 
-def test_stopped_worker_costs_its_own_request_only(run, fragile, state):
+def test_a_stopped_worker_delays_only_its_own_request(run, fragile, state):
     service = run(fragile)
     victim = service.workers()[0]
     with Load(service) as load:
@@ -179,7 +150,7 @@ PROBE = ["/usr/bin/cgi-fcgi", "-bind", "-connect", "run/reports.sock"]  # as man
 
 
 def probe_outcomes(service, times):
-    """What the liveness probe's own command ended with, and the first line it printed, each with how often."""
+    """Counts of the liveness probe's exit status and first line of output."""
     environment = {**os.environ, "PATH_INFO": "/health_check"}
     found = Counter()
     for _ in range(times):
@@ -190,8 +161,8 @@ def probe_outcomes(service, times):
 
 
 @pytest.mark.skipif(IS_POD, reason="the pod's probes run inside it")
-def test_the_liveness_probe_never_fails_on_a_healthy_worker(run, fragile, state):
-    """cgi-fcgi fails with EPIPE when a worker closes before it has read the end of STDIN."""
+def test_the_liveness_probe_never_fails_with_a_healthy_worker(run, fragile, state):
+    """cgi-fcgi fails with EPIPE if a worker closes its connection before it has read the end of STDIN."""
     service = run(fragile)
     at_rest = probe_outcomes(service, ENOUGH)
     with Load(service) as load:
@@ -232,7 +203,7 @@ def test_database_stopped_for_ten_seconds(run, own_server, fragile, state, mode)
     assert {o.status for o in load.outcomes} == {200, 503} and len(load.answered()) == len(load.outcomes)
     assert refusal.headers["Retry-After"]
     assert set(health.statuses()) == {200}
-    # A verdict holds for a second.
+    # Readiness keeps a result for a second.
     assert set(readiness.statuses(down + 1, up_again)) == {503}
     assert our_pids(service) == pids
 
@@ -272,16 +243,16 @@ def test_database_not_there_at_start(run, own_server, fragile, state, migrated, 
     assert load_of_idling < 0.25
 
 
-# What is wrong from the start
+# Trouble from the start
 
 
 def drop_tables(database):
-    """Nothing of the coworking service is there."""
+    """Drops the coworking service's tables."""
     database.execute("DROP TABLE tokens, users")
 
 
 def change_password(database):
-    """The role's password is no longer the one that the service has."""
+    """Changes the role's password, which the service does not know."""
     database.execute(f"DROP ROLE IF EXISTS {database.name}; CREATE ROLE {database.name} LOGIN PASSWORD 'another'")
     database.user = database.name
 
@@ -313,18 +284,8 @@ def test_database_that_is_of_no_use(run, own_server, state, programs, trouble, l
 
 
 @contextlib.contextmanager
-def frozen(server):
-    """The database accepts and never answers."""
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
-
-
-@contextlib.contextmanager
 def locked(database):
-    """Someone holds the table, and something was committed since: no kept answer is the current one."""
+    """Somebody has locked the table, and a commit since then makes kept answers outdated."""
     with database.connect() as someone:
         someone.execute("BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
         database.execute("SELECT pg_current_xact_id()")
@@ -370,20 +331,21 @@ def test_database_that_does_not_answer(run, own_server, fragile, state, silence,
     assert not late, late
     assert len(load.answered()) == len(load.outcomes)
     assert not served
-    # More wait than there are workers: those behind are turned away, not made to wait another limit.
+    # More requests wait than there are workers. Those behind get 503 instead of waiting for another limit.
     assert by_status[504] > 0 and by_status[503] > 0
     assert by_status[503] + by_status[504] == len(during) >= connections
     assert set(health.statuses()) == {200} and health.slowest() <= 0.5
     if silence == "locked":
         assert set(readiness.statuses()) == {200}
-        assert max(counts) <= 4 * WORKERS + 1  # the server sees within 500 ms that a worker gave one up
+        assert max(counts) <= 4 * WORKERS + 1  # the server notices within 500 ms that a worker gave up
     else:
         assert set(readiness.statuses(began + 1.5, over)) == {503}
     assert our_pids(service) == pids
 
 
+@pytest.mark.alone
 def test_however_many_wait(run, own_server, fragile, state):
-    """More than nginx has connections or a socket has places in its queue, were those not enough."""
+    """2,000 requests fit into nginx's connections and the sockets' queues."""
     waiting = 2_000
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -400,8 +362,9 @@ def test_however_many_wait(run, own_server, fragile, state):
     assert set(health.statuses()) == {200} and health.slowest() <= 0.5
 
 
-def test_those_behind_a_locked_table_are_turned_away(run, fragile, state):
-    """All workers wait for a lock. What waits behind them is answered when they are: 503."""
+@pytest.mark.alone
+def test_requests_behind_a_locked_table_get_503(run, fragile, state):
+    """All workers wait for a lock. Requests behind them get 503 as soon as those time out."""
     service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS))
     limit = LIMIT_MS / 1000
     with locked(fragile):
@@ -418,14 +381,15 @@ def test_those_behind_a_locked_table_are_turned_away(run, fragile, state):
           slowest=max(first.slowest(), second.slowest()))
     assert first.slowest() <= limit + 1 and second.slowest() <= limit + 1
     assert first.statuses() == {504: WORKERS}
-    # A worker that is free just before the limit may start on one more, for what is left of it.
+    # A worker that is free just before the limit may start one more request, for the time that is left.
     assert set(second.statuses()) <= {503, 504} and second.statuses().get(504, 0) <= WORKERS
     refusals = [answer for answer, _ in second.answers if b" 503 " in answer.partition(b"\r\n")[0]]
     assert all(b"\r\nRetry-After: " in answer for answer in refusals)
 
 
-def test_those_who_waited_too_long_for_a_worker_are_not_served_late(run, fragile, state):
-    """The one worker gets to them when their limit is over, and could serve them then."""
+@pytest.mark.alone
+def test_requests_that_waited_too_long_for_a_worker_are_not_served(run, fragile, state):
+    """The only worker gets to them after their time limit."""
     service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS), FCGI_WORKERS="1")
     worker, = service.workers()
     with Load(service) as load:
@@ -446,7 +410,7 @@ def test_those_who_waited_too_long_for_a_worker_are_not_served_late(run, fragile
 # Connections that went stale
 
 
-def test_stale_connections_cost_no_request(run, own_server, fragile, state):
+def test_stale_connections_fail_no_request(run, own_server, fragile, state):
     service = run(fragile)
     answered = 0
     terminations = 3
@@ -466,7 +430,7 @@ def test_stale_connections_cost_no_request(run, own_server, fragile, state):
         assert not load.bad(), load.summary()
         own_server.stop(mode)
         own_server.start()
-        assert service.is_ready()
+        wait_until(service.is_ready, 10, "readiness")
     with Load(service) as load:
         load.reach(300, 10)
     answered += len(load.good())
@@ -479,10 +443,9 @@ def test_stale_connections_cost_no_request(run, own_server, fragile, state):
 
 
 def test_end_under_load(run, fragile, state):
-    """What was sent before TERM gets a whole answer. What is sent later may find the door closed
-    (refused, or closed without a single byte: the request was not taken, and a client may send it
-    again), but what does get an answer gets a whole one. A pod's network goes with its last process:
-    what is sent to one after that may fail as it likes."""
+    """Requests from before TERM get whole answers. Later ones may be refused, or closed without a single
+    byte (they were not accepted, and a client may send them again), but every answer is whole. A pod's
+    network ends with its last process: requests after that may fail in any way."""
     service = run(fragile)
     with Load(service) as kept, Load(service, 4, headers={"Connection": "close"}) as fresh:
         kept.reach(ENOUGH, 15)
@@ -506,9 +469,10 @@ def test_end_under_load(run, fragile, state):
         service.get("/health_check")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("released", [True, False], ids=["served", "timed-out"])
 def test_end_with_many_waiting(run, fragile, state, released):
-    """All workers are busy and many requests are queued behind them when TERM comes."""
+    """TERM arrives while all workers are busy and many requests are queued."""
     service = run(fragile)
     waiting = 100
     nginx = service.pids("nginx")
@@ -517,7 +481,7 @@ def test_end_with_many_waiting(run, fragile, state, released):
         load.reach(ENOUGH, 15)
     with locked(fragile) as holder:
         batch = Batch(service, waiting)
-        # nginx opens a connection to the workers when it has read a request.
+        # nginx connects to the workers when it has read a request.
         wait_until(lambda: open_sockets(nginx) >= at_rest + 2 * waiting, 2, "requests that nginx has taken")
         if released:
             threading.Timer(1, holder.close).start()
@@ -531,13 +495,13 @@ def test_end_with_many_waiting(run, fragile, state, released):
 
 # Streams
 
-CROWD = 100_000  # users, whose visits are a stream of some 6 MB
+CROWD = 100_000  # users, whose visits are a stream of about 6 MB
 
 
 @pytest.fixture(scope="session")
 def crowd(server):
-    """A database with so many users that their visits are streamed."""
-    return make_crowd(server, "crowd", CROWD)
+    """A database with so many users that user_visits is streamed."""
+    return make_crowd(server, CROWD)
 
 
 class Stream:
@@ -552,7 +516,7 @@ class Stream:
         self.looks_whole = None
 
     def finish(self):
-        """Reads the rest; notes whether a client would take it for the whole answer."""
+        """Reads the rest, and records whether it looks like a whole answer to a client."""
         try:
             self.body += self.response.read()
             self.looks_whole = True
@@ -566,12 +530,12 @@ class Stream:
 
 
 def kill_worker(worker, _):
-    """The worker dies in mid-answer."""
+    """Kills the worker in mid-answer."""
     os.kill(worker, signal.SIGKILL)
 
 
 def end_backend(worker, watcher):
-    """The database ends the connection while the worker, which is stopped, has read part of the rows."""
+    """Terminates the backend while the worker, which is stopped, has read only some of the rows."""
     watcher.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
                     "AND state = 'active' AND pid <> pg_backend_pid()")
     wait_until(lambda: not watcher.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
@@ -585,8 +549,8 @@ FORMATS = {"plain": ("1.1", {}), "gzip": ("1.1", {"Accept-Encoding": "gzip"}), "
 
 @pytest.mark.plain_only(reason="measures nginx, which is the same in both builds")
 def test_end_in_mid_answer(run, crowd, state):
-    """TERM lets a large answer that is under way go on to its end, however it comes. Five times, because
-    what nginx does on finding nothing to read is a matter of chance."""
+    """After TERM a large answer is still sent to its end. Five times, since timing decides what nginx does when it
+    finds nothing to read."""
     received, whole, reports = [], None, 0
     for _ in range(5):
         service = run(crowd, FCGI_WORKERS="1")
@@ -600,8 +564,8 @@ def test_end_in_mid_answer(run, crowd, state):
 
 
 def end_in_mid_answer(service, crowd):
-    """Ends a service while the database pauses in mid-answer; returns the answer. (A pause of the worker
-    would not do: SIGCONT interrupts a write.)"""
+    """Ends a service while the database pauses in mid-answer; returns the answer. (Pausing the worker would not
+    do: SIGCONT interrupts its write.)"""
     service.get("/api/reports/user_visits")
     backend, = crowd.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
                              "AND query LIKE '%coworking_analytics.user_visits%' AND pid <> pg_backend_pid()")[0]
@@ -611,10 +575,10 @@ def end_in_mid_answer(service, crowd):
     os.kill(backend, signal.SIGSTOP)
     ending = threading.Thread(target=service.stop, daemon=True)
     ending.start()
-    with contextlib.suppress(ProcessLookupError):  # when the answer, and with it the service, has ended
-        wait_until(lambda: not is_open(service.port), 4, "the closing of the door")
+    with contextlib.suppress(ProcessLookupError):  # the answer, and with it the service, may have ended
+        wait_until(lambda: not is_open(service.port), 4, "the closing of the port")
         assert len(service.events("request", path="/api/reports/user_visits")) <= through + 1, "TERM came too late"
-        # Rows come in bursts: nginx, which is to end, finds nothing to do again and again.
+        # Rows come in bursts, so that nginx, which is shutting down, often finds nothing to do.
         for _ in range(40):
             os.kill(backend, signal.SIGCONT)
             ending.join(0.002)
@@ -642,7 +606,7 @@ def test_cut_stream_never_looks_whole(run, crowd, state):
 
 
 def cut_stream(service, watcher, fault, whole, version, headers):
-    """Has a fault come in mid-answer. One that came too late left a whole answer, and says nothing."""
+    """Causes a fault in mid-answer; tries again when the whole answer had already been sent."""
     for tries in range(1, 21):
         stream = Stream(service, version, headers)
         worker, = service.workers()

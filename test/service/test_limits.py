@@ -1,13 +1,11 @@
-"""What must hold against clients that are slow, malicious or broken, and how small the service stays.
+"""Slow, malicious and broken clients, and the service's use of memory.
 
-Where others are to be served meanwhile, eight connections read reports all the while.
+In tests where others have to be served meanwhile, eight connections keep reading reports.
 """
 
 import concurrent.futures
-import http.client
 import itertools
 import json
-import os
 import random
 import selectors
 import socket
@@ -18,69 +16,40 @@ import time
 
 import fastcgi
 import pytest
+from fixtures import make_crowd, make_database
 from load import REPORTS, Load
 from postgres import ROOT, wait_until
 from processes import open_file_sizes, private_kilobytes
 
-ENOUGH = 1000  # requests that others have to get through meanwhile
+ENOUGH = 1000  # requests of others that have to be answered meanwhile
 MILLION = 1_000_000
-WORKER_FLAT_KB = 128  # what a process may hold more after than before: a worker, which has one request at
-NGINX_FLAT_KB = 2048  # a time, and nginx, whose allocator keeps what its connections needed
+WORKER_FLAT_KB = 128  # growth allowed to a process: a worker has one request at a
+NGINX_FLAT_KB = 2048  # time; nginx's allocator keeps what its connections needed
 plain_only = pytest.mark.plain_only
+pytestmark = pytest.mark.alone
 names = (f"limits_{number}" for number in itertools.count(1))
-
-
-@pytest.fixture
-def state(capsys, programs):
-    """Says what a test measured, where everyone sees it."""
-
-    def say(what, **figures):
-        measured = ", ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
-                             for name, value in figures.items())
-        with capsys.disabled():
-            print(f"\n  {what} ({programs.name}): {measured}")
-
-    return say
 
 
 @pytest.fixture(scope="session")
 def small(server):
     """A database with the contract's example rows."""
-    database = server.create_database(next(names))
-    database.run_file(ROOT / "test/service/example.sql")
-    assert database.migrate().returncode == 0
-    return database
-
-
-def make_crowd(server, users):
-    """A database of so many users with one token each, few of them used."""
-    database = server.create_database(next(names))
-    # Without the foreign key's check of each row, which takes longer than all the rest.
-    database.execute(f"""
-        SET session_replication_role = replica;
-        INSERT INTO users (first_name, last_name, joined_at)
-        SELECT 'A', 'B', timestamp '2020-01-01' + n * interval '1.000001 s' FROM generate_series(1, {users}) AS n;
-        INSERT INTO tokens (user_id, token, created_at, used_at)
-        SELECT n, '000000', '2024-03-01', CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, {users}) AS n;
-        ANALYZE users, tokens""")
-    assert database.migrate().returncode == 0
-    return database
+    return make_database(server)
 
 
 @pytest.fixture(scope="session")
 def crowd(server):
-    """100,000 users, whose visits are more than sockets buffer."""
+    """100,000 users, whose visits are more than socket buffers hold."""
     return make_crowd(server, 100_000)
 
 
 @pytest.fixture(scope="session")
 def million(server):
-    """1,000,000 users, whose visits are some 60 MB."""
+    """1,000,000 users, whose visits are about 60 MB."""
     return make_crowd(server, MILLION)
 
 
 class Memory:
-    """What each process of a service held when this was made, against what it holds later."""
+    """The memory of each process of a service, to compare with later."""
 
     def __init__(self, service, programs):
         self.before = {pid: private_kilobytes(pid) for pid in self._pids(service)}
@@ -92,7 +61,7 @@ class Memory:
         return service.pids("analytics-fcgi") + service.pids("nginx")
 
     def grown(self):
-        """Kilobytes by which the workers and nginx have grown, at most. Fails when a process has ended."""
+        """The largest growth, in kilobytes, of a worker and of an nginx process. Fails when a process has ended."""
         now = {pid: private_kilobytes(pid) for pid in self._pids(self.service)}
         assert set(now) == set(self.before), "processes ended"
         nginx = self.service.pids("nginx")
@@ -101,7 +70,7 @@ class Memory:
                 max(size for pid, size in grown.items() if pid in nginx))
 
     def assert_flat(self):
-        """A sanitizer build keeps freed memory on purpose, so that its workers are not held to it."""
+        """Fails when a process has grown. Workers of a sanitizer build, which keeps freed memory, are exempt."""
         workers, nginx = self.grown()
         assert nginx <= NGINX_FLAT_KB
         assert workers <= WORKER_FLAT_KB or self.sanitized
@@ -109,13 +78,13 @@ class Memory:
 
 
 def warm(service, requests=200):
-    """Has every process of the service do each thing once, so that what it holds is what it needs."""
+    """Has every process do everything once, so that it has allocated what it needs."""
     with Load(service) as load:
         load.reach(requests, 20)
 
 
 def problem(answer):
-    """Status, fields and document of a raw answer that must be a problem document."""
+    """Returns status, header fields and document of a raw answer that must be a problem document."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
@@ -128,7 +97,7 @@ def problem(answer):
 
 
 def send_against(service, data):
-    """Sends bytes that the server may refuse half-way, and returns what it said."""
+    """Sends bytes, which the server may refuse half-way, and returns its answer."""
     received = b""
     with socket.create_connection(("127.0.0.1", service.port), timeout=15) as connection:
         try:
@@ -197,7 +166,7 @@ def test_garbage_on_the_port(run, small, state, programs):
 
     def send(name):
         answer = send_against(service, GARBAGE[name])
-        # Nothing to answer in an empty line, in half a request, or in a request of HTTP/0.9.
+        # An empty line, half a request and a request of HTTP/0.9 get no answer.
         answered[name] = problem(answer)[0] if answer.startswith(b"HTTP/1.") else len(answer)
 
     with Load(service) as load, concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -257,7 +226,7 @@ ODD_BUT_VALID = {
 
 def test_malformed_fastcgi(run, small, state, programs):
     service = run(small)
-    for data in 8 * list(ODD_BUT_VALID.values()):  # twice for each worker: they take turns
+    for data in 8 * list(ODD_BUT_VALID.values()):  # twice for each worker, since they take turns
         fastcgi.exchange(service, data)
     warm(service)
     workers = sorted(service.workers())
@@ -270,7 +239,7 @@ def test_malformed_fastcgi(run, small, state, programs):
         times[name] = time.monotonic() - started
         assert b"200 OK" not in answer, name
 
-    # Three at a time, so that one of the four workers is never in the hands of a silent one.
+    # Three at a time, so that one of the four workers is always free.
     with Load(service) as load, concurrent.futures.ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(send, name) for name in MALFORMED]:
             done.result()
@@ -314,7 +283,7 @@ def test_two_hundred_clients_that_send_one_byte_a_second(run, small, state, prog
                 if not open_ones.get_map():
                     break
             if second == 5:
-                assert len(open_ones.get_map()) == clients, "they are slow, not wrong"
+                assert len(open_ones.get_map()) == clients, "slow clients were closed too early"
                 during = memory.grown()
             if not open_ones.get_map():
                 break
@@ -323,18 +292,18 @@ def test_two_hundred_clients_that_send_one_byte_a_second(run, small, state, prog
     grown = memory.assert_flat()
     state("200 slow senders", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), given_up_after=ended,
           grown_meanwhile_kb=during, grown_kb=grown)
-    assert not open_ones.get_map(), "some are never given up"
+    assert not open_ones.get_map(), "some slow clients are never closed"
     assert during[1] <= NGINX_FLAT_KB and (during[0] <= WORKER_FLAT_KB or memory.sanitized)
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
 class SlowReader(threading.Thread):
-    """Reads an answer at 10 kB/s."""
+    """A client that reads an answer at 10 kB/s."""
 
     def __init__(self, service):
         super().__init__(daemon=True)
         self.connection = socket.socket()
-        # Before the connection is made, or the kernel takes half a megabyte at once.
+        # Set before connecting: the kernel would otherwise buffer half a megabyte.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         self.connection.settimeout(30)
         self.connection.connect(("127.0.0.1", service.port))
@@ -372,10 +341,10 @@ def test_eight_clients_that_read_a_large_answer_slowly(run, server, million, sta
     for reader in readers:
         reader.start()
     while len(service.events("request", path="/api/reports/user_visits", status=200)) < 8:
-        assert time.monotonic() - started < 60, "the workers do not get rid of their answers"
+        assert time.monotonic() - started < 60, "the workers cannot hand over their answers"
         assert service.get("/health_check").status == 200 and service.is_ready()
     taken = time.monotonic() - started
-    # All workers are free again while their answers wait in nginx. Others want small reports.
+    # All workers are free again while nginx holds their answers. Others read small reports.
     database.execute("TRUNCATE users, tokens")
     database.run_file(ROOT / "test/service/example.sql")
     before = [reader.received for reader in readers]
@@ -383,7 +352,7 @@ def test_eight_clients_that_read_a_large_answer_slowly(run, server, million, sta
         load.reach(ENOUGH, 15)
         files = [size for size in open_file_sizes(nginx, service.directory() / "tmp") if size > 0]
         held = memory.grown()
-    # Half a minute is where a limit on the client's side would end them; they do read.
+    # nginx's limit of half a minute must not end clients that do read.
     wait_until(lambda: time.monotonic() - started >= taken + 33 or any(reader.cut for reader in readers), 35, "the clock")
     rates = [(reader.received - earlier) / (time.monotonic() - started - taken) / 1000
              for reader, earlier in zip(readers, before)]
@@ -397,13 +366,13 @@ def test_eight_clients_that_read_a_large_answer_slowly(run, server, million, sta
           grown_kb=held, cut=[reader.cut for reader in readers if reader.cut])
     assert not any(reader.cut for reader in readers), "a slow reader was cut off"
     assert len(files) == 8 and max(files) < 128_000_000 and min(files) > 10_000_000
-    # nginx holds 8 times its fastcgi_buffers and output_buffers, some 200 kB.
+    # nginx holds 8 times its fastcgi_buffers and output_buffers, about 200 kB.
     assert held[0] <= WORKER_FLAT_KB and held[1] <= 8 * 200 + NGINX_FLAT_KB // 2
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
 
 
 @plain_only(reason="waits for half a minute for a limit of the kernel")
-def test_answer_that_nothing_takes_is_given_up(run, crowd, state):
+def test_an_answer_that_nobody_reads_is_given_up(run, crowd, state):
     service = run(crowd)
     workers = sorted(service.workers())
     with fastcgi.connect(service) as connection, Load(service, paths=REPORTS[:1]) as load:
@@ -419,7 +388,7 @@ def test_answer_that_nothing_takes_is_given_up(run, crowd, state):
     text, ended = fastcgi.output(received)
     state("nothing takes the answer", others=load.summary(), given_up_after=given_up, received=len(text), line=line)
     assert 29 <= given_up <= 33
-    assert not ended and len(text) > 10_000, "an answer that was given up has no end"
+    assert not ended and len(text) > 10_000, "an answer that was given up looks whole"
     assert line["status"] == 499
     assert not load.bad() and sorted(service.workers()) == workers
 
@@ -447,8 +416,8 @@ def test_worker_is_small_and_does_not_grow(run, small, state):
 
 
 def read_many(service, requests, connections=8):
-    """Reads so many reports through curl, which repeats a URL's fragment without sending it; returns how
-    many were answered with 200."""
+    """Reads this many reports with curl, which counts up the URL's fragment and does not send it; returns how
+    many answers had status 200."""
     urls = [f"http://127.0.0.1:{service.port}{path}#[1-{requests // connections}]" for path in REPORTS]
     clients = [subprocess.Popen(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\n", urls[number % 2]],
                                 stdout=subprocess.PIPE) for number in range(connections)]
@@ -463,7 +432,7 @@ def test_million_users_stream_through_a_worker(run, million, state):
         service.request(path, "HEAD")
     before, samples = private_kilobytes(worker), []
     with open(f"/proc/{worker}/clear_refs", "w", encoding="ascii") as reset:
-        reset.write("5")  # the peak of the resident memory starts anew
+        reset.write("5")  # resets the peak of the resident memory
     resident = status_kilobytes(worker, "VmRSS")
     result = {}
 
@@ -495,11 +464,11 @@ def test_million_users_stream_through_a_worker(run, million, state):
     assert len(document) == MILLION and result["body"].endswith(b"}\n")
     assert document["1"] == {"joined_at": "2020-01-01 00:00:01.000001", "visits": 1}
     assert document[str(MILLION)]["visits"] == 1
-    # It flows while the worker still writes: the worker logs a request when it has sent it all.
+    # The client reads while the worker is still writing: the worker logs a request when all of it is sent.
     assert result["lines"] == 2 and result["first"] < 0.8 * result["whole"]
 
 
 def status_kilobytes(pid, field):
-    """A figure of /proc/PID/status."""
+    """A number in /proc/PID/status."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(f"{field}:"))

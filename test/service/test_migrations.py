@@ -1,4 +1,4 @@
-"""What a migration finds in somebody else's database, and what it leaves there."""
+"""Migrations in a database that others use: what they may meet there, and what they leave behind."""
 
 import concurrent.futures
 import os
@@ -8,7 +8,7 @@ import time
 
 import psycopg2
 import pytest
-from conftest import make_database, names
+from fixtures import make_database, names
 from exactness import Paced, check_exact, create_rollups_database, load_tokens
 from postgres import PASSWORD, ROOT, wait_until
 
@@ -32,14 +32,14 @@ SELECT kind, name, owner, (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM
 
 
 def migrate(database, **environment):
-    """A migration that succeeds without a word of trouble."""
+    """Migrates, and expects success with nothing on standard error."""
     migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD, **environment)
     assert (migration.returncode, migration.stderr) == (0, "")
     return migration.stdout
 
 
 def create_stranger(database):
-    """A role that has nothing to do with us, and its connection."""
+    """Creates a role that has nothing to do with us; returns it and its connection."""
     role = STRANGER.format(next(names))
     database.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'; GRANT CREATE ON DATABASE {database.name} TO {role}")
     return role, database.connect(user=role, password=role)
@@ -58,14 +58,14 @@ def test_a_schema_of_our_name_that_is_not_ours_stays_as_it_is(server, schema, co
     before = database.execute(EVERYTHING)
     migration = database.migrate()
     assert migration.returncode == 3 and len(migration.stderr.splitlines()) == 1
-    assert f"schema {schema}" in migration.stderr or "coworking_analytics_keeper is there" in migration.stderr
+    assert schema in migration.stderr and "is not ours" in migration.stderr
     assert database.execute(EVERYTHING) == before
     stranger.close()
 
 
 @pytest.mark.parametrize("content", ["CREATE TABLE analytics.revenue (a int)", "CREATE TABLE analytics.user_tokens (b int)",
                                      "CREATE FUNCTION analytics.days() RETURNS int LANGUAGE sql AS 'SELECT 1'"])
-def test_schema_analytics_is_left_to_who_has_it(server, content):
+def test_somebody_else_s_schema_analytics_stays_as_it_is(server, content):
     database = server.create_database(next(names))
     _, stranger = create_stranger(database)
     stranger.execute(f"CREATE SCHEMA analytics; {content}")
@@ -79,7 +79,7 @@ def test_schema_analytics_is_left_to_who_has_it(server, content):
 
 @pytest.mark.parametrize("before", ["", "CREATE TABLE analytics.revenue (a int); CREATE FUNCTION analytics.f() RETURNS int"
                                         " LANGUAGE sql AS 'SELECT 1'"])
-def test_a_database_of_before_the_first_release_is_brought_over(server, before):
+def test_a_database_from_before_the_first_release_is_upgraded(server, before):
     database = create_rollups_database(server, next(names))
     database.execute("DROP SCHEMA coworking_analytics, coworking_analytics_keeper CASCADE")
     database.run_file(ROOT / "test/service/earlier_schema.sql")
@@ -97,7 +97,7 @@ def test_a_database_of_before_the_first_release_is_brought_over(server, before):
     assert "is up to date" in migrate(database)
 
 
-# Migrations that are half done, and new ones
+# Incomplete and new migrations
 
 HALVES = {
     "the trigger is missing": "DROP TRIGGER coworking_analytics_change ON tokens",
@@ -118,7 +118,7 @@ HALVES = {
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_half_a_migration_is_seen_as_that(server, half):
+def test_an_incomplete_migration_is_completed(server, half):
     database = create_rollups_database(server, next(names))
     whole = database.execute(EVERYTHING)
     database.execute(HALVES[half])
@@ -130,7 +130,7 @@ def test_half_a_migration_is_seen_as_that(server, half):
 
 @pytest.mark.parametrize("first, second", [("on", "off"), ("off", "on"), ("off", "off"), ("on", "on")])
 def test_rollups_on_and_off(server, first, second):
-    """Each migration ends in what it was told, whatever was there."""
+    """Each migration leaves what ROLLUPS says, whatever it found."""
     database = create_rollups_database(server, next(names))
     for rollups in (first, second):
         migrate(database, ROLLUPS=rollups)
@@ -142,7 +142,7 @@ def test_rollups_on_and_off(server, first, second):
 
 @pytest.fixture(scope="module", name="copy")
 def copy_of_the_sources(tmp_path_factory):
-    """The sources, for a test to change and build."""
+    """A copy of the sources, for tests to change and build."""
     folder = tmp_path_factory.mktemp("copy")
     for name in ("fcgi", "sql"):
         shutil.copytree(ROOT / name, folder / name)
@@ -153,31 +153,33 @@ def copy_of_the_sources(tmp_path_factory):
 
 
 def build_and_migrate(copy, database):
-    """What a release made of the copy does."""
+    """Builds the copy as a release, and migrates with it."""
     subprocess.run(["make", "-s", "build/analytics-fcgi", "VERSION=copy"], cwd=copy, check=True, capture_output=True)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_", "ROLLUPS"))}
-    return subprocess.run([copy / "build/analytics-fcgi", "--migrate"], env={**clean, **database.environment()},
+    return subprocess.run([copy / "build/analytics-fcgi", "--migrate"], env={**os.environ, **database.environment()},
                           capture_output=True, text=True, check=False)
 
 
 def test_a_new_migration_and_an_edited_function_arrive(server, copy):
-    """In a database that is there, once each, with nothing but the files."""
+    """They reach an existing database, once each, and need nothing but the files."""
     database = make_database(server)
     (copy / "sql/migrations/0002_more.sql").write_text("CREATE TABLE coworking_analytics.more (a integer PRIMARY KEY);\n")
     functions = copy / "sql/functions/90_reports.sql"
-    functions.write_text(functions.read_text().replace("'Used tokens per date of creation'", "'Visits'")
-                         + "CREATE OR REPLACE FUNCTION coworking_analytics.more() RETURNS integer LANGUAGE sql AS $body$ SELECT 7 $body$;\n")
+    functions.write_text(functions.read_text().replace("'Users, and when they joined'", "'People'")
+                         + "CREATE OR REPLACE FUNCTION coworking_analytics.more() RETURNS integer "
+                           "LANGUAGE sql AS $body$ SELECT 7 $body$;\n")
     for said in ("brought up to date", "is up to date"):
         migration = build_and_migrate(copy, database)
         assert (migration.returncode, migration.stderr) == (0, "") and said in migration.stdout
     with database.connect(options="-c role=coworking_analytics_reader") as reader:
         assert reader.execute("SELECT * FROM coworking_analytics.more") == []
         assert reader.execute("SELECT coworking_analytics.more()") == [(7,)]
-    assert database.execute("SELECT obj_description('coworking_analytics.daily_usage'::regproc)") == [("Visits",)]
+    assert database.execute("SELECT obj_description('coworking_analytics.members'::regproc)") == [("People",)]
+    assert database.execute("SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'coworking_analytics.more'::regclass") \
+        == [("leave_out_replicated_row", "R")]
 
 
-def test_a_release_before_leaves_what_a_later_one_made(server, copy):
-    """Its pods migrate too, after a rollback and while a rollout is under way."""
+def test_an_earlier_release_leaves_a_later_one_s_schema_alone(server, copy):
+    """Its pods also migrate, after a rollback and during a rollout."""
     database = make_database(server)
     (copy / "sql/migrations/0003_later.sql").write_text("CREATE TABLE coworking_analytics.later (a integer PRIMARY KEY);\n")
     assert build_and_migrate(copy, database).returncode == 0
@@ -202,7 +204,7 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused(server, cop
 
 
 def test_an_autovacuum_of_tokens_gives_way(server):
-    """One that takes very long, as on a large table it does."""
+    """An autovacuum that is slow, as on a large table."""
     database = create_rollups_database(server, next(names))
     migrate(database, ROLLUPS="off")
     load_tokens(database, 200_000)
@@ -220,7 +222,7 @@ def test_an_autovacuum_of_tokens_gives_way(server):
     check_exact(database)
 
 
-def test_who_keeps_the_table_locked_is_named(server):
+def test_an_error_names_who_holds_the_table_s_lock(server):
     database = create_rollups_database(server, next(names))
     migrate(database, ROLLUPS="off")
     with database.connect() as holder:
@@ -233,7 +235,7 @@ def test_who_keeps_the_table_locked_is_named(server):
 
 
 @pytest.mark.parametrize("rollups", ["on", "off"])
-def test_a_reader_of_two_seconds_stops_no_migration(server, rollups):
+def test_a_migration_waits_for_a_slow_reader(server, rollups):
     database = create_rollups_database(server, next(names))
     if rollups == "on":
         migrate(database, ROLLUPS="off")
@@ -245,7 +247,7 @@ def test_a_reader_of_two_seconds_stops_no_migration(server, rollups):
         migration.result(60)
 
 
-def test_a_stranger_s_advisory_locks_are_nothing_to_us(server):
+def test_a_stranger_s_advisory_locks_do_not_block_us(server):
     database = server.create_database(next(names))
     _, stranger = create_stranger(database)
     for key in ("coworking_analytics", "coworking_analytics.fold", "coworking_analytics.inspection"):
@@ -258,7 +260,7 @@ def test_a_stranger_s_advisory_locks_are_nothing_to_us(server):
     stranger.close()
 
 
-def test_a_migration_that_waits_for_upkeep_says_for_whom(server, copy):
+def test_an_error_names_who_holds_our_own_lock(server, copy):
     database = make_database(server)
     database.execute("DROP FUNCTION coworking_analytics.members()")
     with database.connect() as holder:
@@ -268,9 +270,9 @@ def test_a_migration_that_waits_for_upkeep_says_for_whom(server, copy):
     assert migration.returncode == 3 and "(a backup)" in migration.stderr
 
 
-# Rights that somebody else could use
+# Rights that others could misuse
 
-# Runs with whoever reads tokens in a plan, as an index expression, and tries to become more than its owner.
+# An index expression runs this in the session of everyone who reads tokens. It tries to gain its owner more rights.
 ATTACK = """
 CREATE TABLE {owner}.ran_as (who name, program text);
 GRANT ALL ON {owner}.ran_as TO PUBLIC;
@@ -301,7 +303,7 @@ UNION ALL SELECT count(*) FROM pg_roles WHERE rolsuper AND rolname LIKE 'role_%'
 
 
 def owned_by(database, owns_database=False):
-    """A role without other rights that owns tokens, or the database as well."""
+    """A role without other rights that owns tokens, or also the database."""
     owner = f"role_{next(names)}"
     database.execute(f"CREATE ROLE {owner} LOGIN PASSWORD '{owner}'; CREATE SCHEMA {owner} AUTHORIZATION {owner};"
                      f"ALTER TABLE users OWNER TO {owner}; ALTER TABLE tokens OWNER TO {owner}; GRANT CREATE ON SCHEMA public TO {owner}")
@@ -310,8 +312,8 @@ def owned_by(database, owns_database=False):
     return owner
 
 
-def test_what_the_tables_owner_has_run_in_a_plan_has_no_right_worth_having(server):
-    """An index with a condition that calls a function: PostgreSQL evaluates it in whoever's session plans a query."""
+def test_the_tables_owner_s_code_in_an_index_gains_no_rights(server):
+    """An index condition calls a function, which runs in each session that plans a query on the table."""
     database = create_rollups_database(server, next(names))
     owner = owned_by(database)
     with database.connect(user=owner, password=owner) as tables_owner:
@@ -328,7 +330,7 @@ def test_what_the_tables_owner_has_run_in_a_plan_has_no_right_worth_having(serve
     assert "is up to date" in migrate(database)
 
 
-def test_a_superuser_s_migration_runs_nothing_that_the_database_s_owner_can_replace(server):
+def test_a_superuser_s_migration_runs_no_code_of_the_database_s_owner(server):
     database = create_rollups_database(server, next(names))
     owner = owned_by(database, owns_database=True)
     migrate(database)
@@ -353,8 +355,8 @@ def test_a_superuser_s_migration_runs_nothing_that_the_database_s_owner_can_repl
     assert database.execute(PLANTED)[2] == (0,)
 
 
-def test_who_runs_with_more_rights_than_the_caller(server):
-    """The keeper: cannot log in, owns what runs with its rights and nothing else, creates nothing where workers read."""
+def test_only_the_keeper_s_functions_have_more_rights_than_their_caller(server):
+    """The keeper cannot log in, owns only those functions and their schema, and creates nothing where workers read."""
     database = make_database(server)
     assert database.execute("""
         SELECT p.oid::regprocedure::text, p.proowner::regrole::text FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
@@ -381,7 +383,7 @@ def test_who_runs_with_more_rights_than_the_caller(server):
     "SELECT setval('coworking_analytics.noted_to', 1)", "SELECT first_name FROM users", "SELECT token FROM tokens",
     "CREATE TABLE coworking_analytics.mine (a int)"])
 def test_a_worker_s_role_can_only_read(server, statement):
-    """Where the logger has a role of its own."""
+    """When the logger has a role of its own."""
     database = server.create_database(next(names))
     for role in (worker := f"worker_{database.name}", logger := f"logger_{database.name}"):
         database.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")

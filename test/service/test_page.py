@@ -1,10 +1,12 @@
-"""The page's files as nginx sends them: types, compression, validators, and what a browser may do with them."""
+"""The page's files as nginx sends them: types, compression, validators and security headers."""
 
 import gzip
 import re
 
 import pytest
 from test_http import METHODS, check_problem, fields_of
+
+pytestmark = pytest.mark.one_build("sanitized")
 
 FILES = {
     "/": "text/html; charset=utf-8",
@@ -22,7 +24,7 @@ def test_a_file_of_the_page(service, path):
     assert answer.headers["X-Request-Id"] == "page"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["Cache-Control"] == "private, no-cache"
     policy = dict(rule.split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split("; "))
     assert policy.pop("require-trusted-types-for") == "'script'"
     assert policy.pop("default-src") == "'none'"
@@ -31,23 +33,22 @@ def test_a_file_of_the_page(service, path):
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_compressed_it_is_the_same(service, path):
+def test_a_compressed_file_has_the_same_content(service, path):
     plain, packed = service.get(path), service.get(path, Accept_Encoding="gzip")
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.body) == plain.body
     assert "Accept-Encoding" in packed.headers["Vary"]
 
 
-def test_the_whole_page_is_small(service, capsys):
+def test_the_whole_page_is_small(service, say):
     sizes = {path: len(service.get(path, Accept_Encoding="gzip").body) for path in FILES}
-    with capsys.disabled():
-        print(f"\n  the page: {sum(sizes.values())} bytes compressed: {sizes}")
+    say(f"the page: {sum(sizes.values())} bytes compressed: {sizes}")
     assert sum(sizes.values()) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_an_unchanged_file_is_not_sent_again(service, path, encoding):
+def test_an_unchanged_file_gets_304(service, path, encoding):
     tag = service.get(path, Accept_Encoding=encoding).headers["ETag"]
     again = service.get(path, Accept_Encoding=encoding, If_None_Match=tag)
     assert (again.status, again.body) == (304, b"")
@@ -67,12 +68,12 @@ def test_methods(service, path):
 
 
 @pytest.mark.parametrize("path", ["/app.js.gz", "/app", "/www/app.js", "/src/main.ts", "/package.json", "/favicon.ico"])
-def test_nothing_else_is_there(service, path):
+def test_no_other_file_is_served(service, path):
     answer = fields_of(service.get(path))
     check_problem(answer, 404, answer[1]["X-Request-Id"])
 
 
-def test_no_script_and_no_style_stands_in_the_html(service):
+def test_the_html_has_no_inline_script_or_style(service):
     html = service.get("/").body.decode()
     assert re.findall(r"<script[^>]*>", html) == ['<script type="module" src="app.js">']
     assert "<style" not in html and not re.search(r"\s(style|on\w+)=", html)

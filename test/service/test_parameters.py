@@ -6,21 +6,24 @@ import gzip
 import io
 import itertools
 import json
+import operator
 import random
 import re
 import urllib.parse
 
 import law
 import pytest
-from conftest import make_database
+from fixtures import make_database
 from law import DAILY_USAGE, USER_VISITS
-from target import start_service
+from reports import name_of, parameters_of, reports_with
+
+pytestmark = pytest.mark.one_build("sanitized")
 
 FORMATS = ["json", "records", "csv"]
 TYPES = {"json": "application/json", "records": "application/json", "csv": "text/csv; charset=utf-8; header=present"}
 
-# Tokens and users of two years and of days far away: used at once, late, never, before they were asked for, at the
-# very end of each span; at the first and the last microsecond of days, weeks, months and years.
+# Tokens and users of two years and of distant days. Tokens are used at once, late, never, before they were requested,
+# and at the very end of each span; at the first and last microsecond of days, weeks, months and years.
 FILL = """
 SELECT setseed(0.5);
 DELETE FROM tokens;
@@ -44,25 +47,34 @@ DATES = ["0001-01-01", "0001-01-02", "2023-05-31", "2023-06-01", "2023-12-31", "
          "2024-03-04", "2024-12-31", "9999-12-30", "9999-12-31"]
 PERIODS = [{}, *({"from": day} for day in DATES), *({"to": day} for day in DATES),
            *({"from": first, "to": last} for first, last in itertools.combinations_with_replacement(DATES, 2))]
-STEPS = [{}, {"every": "day"}, {"every": "week"}, {"every": "month"}]
-PAGES = [{**page, **order} for order in ({}, {"order": "id"}, {"order": "visits"})
-         for page in ({}, {"limit": "1"}, {"limit": "7"}, {"limit": "500"})]
+VALUES = {"limit": ["1", "7", "500"]}  # of parameters whose values are no list of words
 AFTER = {"id": ["0", "-5", "1", "7", "999999999999999999"], "visits": ["3,7", "56,7", "2,0", "0,0", "-1,5", "1,999999"]}
-REQUESTS = {
-    "daily_usage": [{**period, **step} for period in PERIODS for step in STEPS],
-    "user_visits": PAGES + [{**page, "after": after} for page in PAGES for after in AFTER[page.get("order", "id")]],
-    "hourly_usage": PERIODS,
-    "token_redemption": PERIODS,
-    "new_users": [{**period, **step} for period in PERIODS for step in STEPS],
-    # The plain query fails where the days before the period would begin before PostgreSQL's first.
-    "summary": [period for period in PERIODS if period.get("to", "9")[0] != "9" or period.get("from", "9")[0] == "9"],
-}
-REQUESTS_MAX = 60  # of a report, chosen at random; the first few always
+REQUESTS_MAX = 60  # per report, chosen at random after the first few
+
+
+def values_of(path, name):
+    """Good values of a parameter."""
+    values = parameters_of(path)[name].get("enum") or VALUES.get(name)
+    assert values, f"VALUES names none for the parameter {name} of {path}"
+    return values
+
+
+def requests_of(path):
+    """Every way to ask for a report that its parameters allow, each with some of its values; in any format."""
+    names = set(parameters_of(path)) - {"format"}
+    choices = [PERIODS] if {"from", "to"} <= names else []
+    choices += [[{}, *({name: value} for value in values_of(path, name))] for name in sorted(names - {"from", "to", "after"})]
+    found = [functools.reduce(operator.or_, chosen, {}) for chosen in itertools.product(*choices)]
+    if "after" in names:
+        found += [{**asked, "after": after} for asked in found for after in AFTER[asked.get("order", "id")]]
+    if name_of(path) == "summary":  # its plain query fails before PostgreSQL's earliest date
+        found = [asked for asked in found if asked.get("to", "9")[0] != "9" or asked.get("from", "9")[0] == "9"]
+    return found
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
 def data(server, request):
-    """The rows above; with rollups, half of them folded, and some changed since."""
+    """The rows above, with or without rollups. Half of them are folded, and some have changed since."""
     database = make_database(server, ROLLUPS=request.param)
     database.rollups = request.param
     database.execute(FILL)
@@ -77,22 +89,20 @@ def data(server, request):
 
 
 @pytest.fixture(scope="module")
-def data_service(programs, data):
-    """A service on them."""
-    running = start_service(programs, data.environment(), ROLLUPS=data.rollups)
-    yield running
-    running.stop()
+def data_service(run_for_module, data):
+    """A service on that database."""
+    return run_for_module(data, ROLLUPS=data.rollups)
 
 
 def ask(service, path, headers=None, **parameters):
-    """GET with parameters."""
+    """Sends GET with parameters."""
     return service.request(f"{path}?{urllib.parse.urlencode(parameters)}", headers=headers)
 
 
 @pytest.mark.parametrize("path", law.REPORTS)
 def test_every_answer_equals_the_law(data_service, data, path):
-    name = path.rsplit("/", 1)[1]
-    requests = REQUESTS[name][:4] + random.Random(name).sample(REQUESTS[name], min(REQUESTS_MAX, len(REQUESTS[name])))
+    all_requests = requests_of(path)
+    requests = all_requests[:4] + random.Random(path).sample(all_requests, min(REQUESTS_MAX, len(all_requests)))
     for number, parameters in enumerate(requests):
         form = FORMATS[number % 3]
         answer = ask(data_service, path, **parameters, format=form)
@@ -100,7 +110,7 @@ def test_every_answer_equals_the_law(data_service, data, path):
         assert answer.headers["Content-Type"] == TYPES[form]
 
 
-# Without parameters, and on the data that the goldens are of, test_reports.py asks.
+# test_reports.py has the requests without parameters, and the goldens' data.
 
 
 @pytest.mark.parametrize("path", law.REPORTS)
@@ -109,13 +119,12 @@ def test_formats(service, database, path, form):
     answer = ask(service, path, format=form)
     assert (answer.status, answer.body) == (200, law.answer(database, path, format=form))
     assert answer.headers["Content-Type"] == TYPES[form]
-    name = path.rsplit("/", 1)[1]
-    assert answer.headers["Content-Disposition"] == (f'attachment; filename="{name}.csv"' if form == "csv" else None)
+    assert answer.headers["Content-Disposition"] == (f'attachment; filename="{name_of(path)}.csv"' if form == "csv" else None)
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
 
 
 @pytest.mark.parametrize("path", law.REPORTS)
-def test_records_and_csv_say_the_same(service, path):
+def test_records_and_csv_have_the_same_rows(service, path):
     records = ask(service, path, format="records").json()
     lines = list(csv.DictReader(io.StringIO(ask(service, path, format="csv").body.decode(), newline="")))
     assert lines == [{name: str(value) for name, value in record.items()} for record in records] != []
@@ -175,8 +184,8 @@ def test_each_format_and_each_period_has_a_tag_of_its_own(service, database):
     assert statuses == [200] + [304] * (len(asked) - 1)
 
 
-def test_a_kept_answer_is_of_the_format_asked_for(run, own_server):
-    """One worker, nothing written in between: what it keeps is found by format and parameters."""
+def test_a_kept_answer_has_the_requested_format(run, own_server):
+    """One worker, and no write in between: it finds kept answers by format and parameters."""
     database = make_database(own_server)
     service = run(database, FCGI_WORKERS="1")
     asked = [({}, {}), ({"format": "csv"}, {}), ({"format": "records"}, {}), ({}, {"Accept": "text/csv"}),
@@ -200,15 +209,15 @@ def test_a_kept_answer_is_of_the_format_asked_for(run, own_server):
 
 
 def next_page(answer):
-    """Where the Link header leads, if there is one."""
+    """The target of the Link header, or None."""
     link = answer.headers["Link"]
-    return re.fullmatch(r'<(/[^>]*)>; rel="next"', link)[1] if link else None
+    return urllib.parse.urljoin(USER_VISITS, re.fullmatch(r'<([^/>]*)>; rel="next"', link)[1]) if link else None
 
 
 @pytest.mark.parametrize("limit", [1, 2, 13, 100, 119, 120, 121, 500])
 @pytest.mark.parametrize("order", ["id", "visits"])
 @pytest.mark.parametrize("form", FORMATS)
-def test_pages_come_to_the_whole(data_service, data, limit, order, form):
+def test_all_pages_together_are_the_whole_report(data_service, data, limit, order, form):
     expected = law.read(data, "user_visits", {"order": order})[1]
     address, found, pages = f"{USER_VISITS}?format={form}&limit={limit}&order={order}", [], 0
     while address:
@@ -237,7 +246,7 @@ def read_rows(answer, form):
 def test_the_next_page_is_named_under_every_method_and_version(service, method, start):
     request = f"{method} {USER_VISITS}?limit=2 {start.decode()}\r\nHost: a\r\nConnection: close\r\n\r\n"
     head = service.raw(request.encode()).split(b"\r\n\r\n")[0]
-    assert b'\r\nLink: </api/reports/user_visits?limit=2&after=7>; rel="next"\r\n' in head + b"\r\n"
+    assert b'\r\nLink: <user_visits?limit=2&after=7>; rel="next"\r\n' in head + b"\r\n"
 
 
 def test_the_widest_page_has_a_length_and_a_link(run, server):
@@ -255,7 +264,7 @@ def test_the_widest_page_has_a_length_and_a_link(run, server):
         assert f"&after={2147483647 - 2}&" in next_page(answer) + "&"
 
 
-# What is refused
+# Invalid parameters
 
 
 @pytest.mark.parametrize("path, query, detail", [
@@ -293,7 +302,7 @@ def test_refused(service, path, query, detail, method):
         assert answer.json()["detail"].startswith("query parameter " + detail)
 
 
-# Days at the edges. Nothing is truncated, which would set the rollups aside.
+# Dates at the edges. TRUNCATE is not used, since it would set the rollups aside.
 
 
 @pytest.mark.parametrize("tokens, parameters, expected", [
@@ -310,7 +319,7 @@ def test_refused(service, path, query, detail, method):
     (["9999-12-31", "-infinity"], {"from": "0001-01-01", "to": "9999-12-31"}, [("0001-01-01", "9999-12-31", 1, 0)]),
 ])
 def test_summary_s_period(data_service, data, tokens, parameters, expected):
-    """Days of tokens; what comes out: first and last day, requested and previous_requested."""
+    """tokens: their dates. expected: first and last day, requested and previous_requested."""
     data.execute("DELETE FROM tokens; DELETE FROM users")
     data.execute("INSERT INTO users (id, first_name, last_name, joined_at) VALUES (1, 'A', 'B', '2024-01-01')")
     for created_at in tokens:
@@ -319,7 +328,7 @@ def test_summary_s_period(data_service, data, tokens, parameters, expected):
     assert [(row["from"], row["to"], row["requested"], row["previous_requested"]) for row in found] == expected
 
 
-@pytest.mark.parametrize("path", law.REPORTS[:5])
+@pytest.mark.parametrize("path", [path for path in law.REPORTS if name_of(path) != "summary"])
 def test_days_beyond_the_calendar(data_service, data, path):
     data.execute("""
         DELETE FROM tokens;
@@ -330,17 +339,15 @@ def test_days_beyond_the_calendar(data_service, data, path):
         SELECT n, '1', t, '2024-01-01' FROM generate_series(1, 4) AS n,
                unnest(ARRAY['infinity', '-infinity', '0044-03-15 12:00 BC', '2024-03-01']::timestamp[]) AS t""")
     for form in FORMATS:
-        for parameters in ({}, {"from": "2024-01-01"}, {"to": "2024-12-31"}, {"every": "month"}):
-            if path == USER_VISITS and parameters:
+        for asked in ({}, {"from": "2024-01-01"}, {"to": "2024-12-31"}, {"every": "month"}):
+            if path not in reports_with(*asked):
                 continue
-            if "every" in parameters and path not in (DAILY_USAGE, "/api/reports/new_users"):
-                continue
-            answer = ask(data_service, path, **parameters, format=form)
-            assert (answer.status, answer.body) == (200, law.answer(data, path, **parameters, format=form)), parameters
+            answer = ask(data_service, path, **asked, format=form)
+            assert (answer.status, answer.body) == (200, law.answer(data, path, **asked, format=form)), asked
 
 
 def put_lone_row(database, moment, user=1):
-    """One user who joined at a moment, and asked for a token and used it then; the token's id is the user's."""
+    """Leaves one user, who joined, requested a token and used it at one time; the token has the user's id."""
     database.execute("""
         DELETE FROM tokens;
         DELETE FROM users;
@@ -364,7 +371,7 @@ def put_lone_row(database, moment, user=1):
     ("294276-12-31 23:59:59.999999", "week", "294276-12-25"),
     ("294276-12-31 23:59:59.999999", "month", "294276-12-01"),
 ])
-@pytest.mark.parametrize("path", [DAILY_USAGE, "/api/reports/new_users"])
+@pytest.mark.parametrize("path", reports_with("every"))
 def test_steps_at_the_ends_of_time(data_service, data, path, moment, every, first_day):
     put_lone_row(data, moment)
     assert [row["date"] for row in ask(data_service, path, every=every, format="records").json()] == [first_day]
@@ -390,8 +397,8 @@ ODD_PAGES = ["", "after=-999999999999999999", "after=999999999999999999&limit=50
 @pytest.mark.parametrize("moment", ["-infinity", "4714-11-24 BC", "4714-12-22 BC", "0001-12-31 BC", "9999-12-31",
                                     "294276-12-31 23:59:59.999999", "infinity"])
 @pytest.mark.parametrize("user", [-2147483648, 0, 2147483647])
-def test_a_lone_row_is_no_error(data_service, data, moment, user):
+def test_a_lone_row_is_not_an_error(data_service, data, moment, user):
     put_lone_row(data, moment, user)
     for path in law.REPORTS:
-        for query in ODD_PAGES if path == USER_VISITS else ODD_PERIODS:
+        for query in ODD_PAGES if "after" in parameters_of(path) else ODD_PERIODS:
             assert data_service.get(f"{path}?{query}").status == 200, (path, query)

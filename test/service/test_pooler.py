@@ -1,4 +1,4 @@
-"""A pooler in transaction mode before the server: nobody else meets anything of ours, and answers are right."""
+"""A pooler in transaction mode: answers are right, and other clients of it never meet our settings."""
 
 import itertools
 import time
@@ -15,7 +15,7 @@ from postgres import PASSWORD, ROOT, Database, Postgres, Standby, wait_until
 from service import run_logger
 from target import IS_POD
 
-pytestmark = [pytest.mark.skipif(IS_POD, reason="the pooler is on this machine"),
+pytestmark = [pytest.mark.one_build("sanitized"), pytest.mark.skipif(IS_POD, reason="the pooler is on this machine"),
               pytest.mark.skipif(not find_program(), reason=MISSING)]
 
 names = (f"pooled_{number}" for number in itertools.count(1))
@@ -27,8 +27,8 @@ POOLERS = {
 }
 ROLES = ["shared", "own"]
 OTHERS_INSERT = "INSERT INTO tokens (user_id, token) VALUES (3, 'x')"
-# The pooler itself sets what it tracks for each client, so of that the source is the pooler's; and PL/pgSQL has settings
-# from the first call on, whoever makes it.
+# PgBouncer sets the parameters that it tracks for each client, which changes their source. PL/pgSQL's settings appear
+# with the first call of a function in a session, by any client.
 TRACKED = "('application_name', 'client_encoding', 'DateStyle', 'IntervalStyle', 'TimeZone', 'standard_conforming_strings')"
 SETTINGS = f"""
 SELECT name, setting, CASE WHEN name NOT IN {TRACKED} THEN source END FROM pg_settings
@@ -59,26 +59,26 @@ def pool(server):
 
 
 class RolesDatabase(Database):
-    """A database that workers and logger reach as the coworking service does, or as roles of their own."""
+    """A database where workers and logger use the coworking service's role, or have roles of their own."""
 
     logger = None
 
     def environment(self):
-        """DB_* and, for a migration, LOGGER_* where the logger is somebody else."""
+        """DB_* and, for a migration, LOGGER_* if the logger has another role."""
         login = {"LOGGER_USERNAME": self.logger, "LOGGER_PASSWORD": self.logger} if self.logger else {}
         return {**super().environment(), **login}
 
     def logger_environment(self):
-        """What the logger is given instead."""
+        """The variables of the logger."""
         return {"DB_USERNAME": self.logger, "DB_PASSWORD": self.logger} if self.logger else {}
 
     def users(self):
-        """Those whom a pooler has to know."""
+        """The roles that a pooler has to know, with their passwords."""
         return {self.user: self.password, **({self.logger: self.logger} if self.logger else {})}
 
 
 def create_database(server, role):
-    """A database with the contract's example rows; its roles of our own are ours by their names."""
+    """A database with the contract's example rows; roles of our own have our prefix in their names."""
     name = next(names)
     server.create_database(name).run_file(ROOT / "test/service/example.sql")
     database = RolesDatabase(server, name)
@@ -90,13 +90,13 @@ def create_database(server, role):
 
 
 def migrate(database):
-    """Does what `make migrate` does, through whatever the database is reached by."""
+    """Does what `make migrate` does, through the pooler if there is one."""
     migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
     assert migration.returncode == 0, migration.stderr
 
 
 class Neighbour(Background):
-    """Another client of the pooler, of the same role as the coworking service, that looks at all it can see."""
+    """Another client of the pooler, with the coworking service's role, that writes and looks for traces of ours."""
 
     def __init__(self, pooler, database):
         super().__init__((self._work,))
@@ -110,7 +110,7 @@ class Neighbour(Background):
             return connection.execute(SETTINGS)
 
     def left_behind(self):
-        """What there is in the one session of the server that everybody shares."""
+        """What is left in the one server session that all clients share."""
         with self.pooler.connect(self.database.name) as connection:
             found = {what: connection.execute(query) for what, query in LEFT_BEHIND.items()}
         return {what: rows for what, rows in found.items() if rows}
@@ -130,7 +130,7 @@ class Neighbour(Background):
         connection.close()
 
     def check(self, inserted):
-        """Fails when it met anything of ours, or does now."""
+        """Fails when it has met anything of ours, or does now."""
         assert self.met == [], f"{len(self.met)} times, {self.inserted} inserts: {self.met[:3]}"
         assert self.inserted >= inserted
         assert self.settings() == self.before
@@ -142,8 +142,8 @@ class Neighbour(Background):
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("settings", POOLERS.values(), ids=POOLERS)
-def test_nobody_else_meets_anything_of_ours(programs, run, server, pool, settings, role):
-    """One session of the server for the migration, reports, the logger and the coworking service."""
+def test_other_clients_never_meet_anything_of_ours(programs, run, server, pool, settings, role):
+    """The migration, reports, the logger and the coworking service share one server session."""
     database = create_database(server, role)
     pooler = pool(database.users(), **settings)
     pooled = pooler.reach(database)
@@ -163,7 +163,7 @@ def test_nobody_else_meets_anything_of_ours(programs, run, server, pool, setting
 
 
 def test_an_aborted_request_leaves_nothing_behind(run, server, pool):
-    """A report that meets its limit, in a session that the next client gets."""
+    """A report runs into its time limit, and the next client gets the session."""
     database = create_database(server, "shared")
     pooler = pool()
     migrate(database)
@@ -200,7 +200,7 @@ def test_the_migration_gives_settings_to_our_own_role_only(server, role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_who_sends_settings_with_each_query_says_so(run, server, pool, role):
+def test_a_worker_that_sends_settings_with_each_query_logs_it(run, server, pool, role):
     database = create_database(server, role)
     migrate(database)
     service = run(pool(database.users(), pool_size=2).reach(database))
@@ -210,7 +210,7 @@ def test_who_sends_settings_with_each_query_says_so(run, server, pool, role):
 
 
 def test_a_role_without_the_owner_s_time_zone_answers_the_same(run, server, pool):
-    """What the coworking service's role is set to matters to it alone, also where we share the role."""
+    """Settings of the coworking service's role do not change our answers when we share the role."""
     database = create_database(server, "shared")
     migrate(database)
     database.execute(f"""
@@ -231,8 +231,8 @@ def test_a_role_without_the_owner_s_time_zone_answers_the_same(run, server, pool
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("prepared", [0, 1, 200])
-def test_workers_share_sessions_whatever_is_prepared_in_them(run, server, pool, prepared, role):
-    """Four workers, two sessions, and a pooler that remembers no, too few or enough statements."""
+def test_workers_share_sessions_with_any_number_of_prepared_statements(run, server, pool, prepared, role):
+    """Four workers and two sessions; the pooler keeps no, too few or enough prepared statements."""
     database = create_database(server, role)
     migrate(database)
     pooler = pool(database.users(), pool_size=2, max_prepared_statements=prepared)
@@ -247,12 +247,12 @@ def test_workers_share_sessions_whatever_is_prepared_in_them(run, server, pool, 
     assert not service.events("query_not_prepared")
 
 
-# Another server behind a living connection
+# Another server behind an open connection
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_another_server_behind_a_living_connection(run, role):
-    """A standby that lacks two tokens takes the primary's place; two others make its snapshot the same text."""
+def test_another_server_behind_an_open_connection(run, role):
+    """A standby that lacks two tokens replaces the primary; two other tokens give its snapshot the same text."""
     primary = Postgres()
     standby = pooler = None
     try:
@@ -299,7 +299,7 @@ def test_a_pooler_that_goes_and_comes_back(run, server):
     assert service.get(law.DAILY_USAGE).status == 503
     pooler.start()
     try:
-        wait_until(service.is_ready, 5, "readiness")
+        wait_until(service.is_ready, 20, "readiness")
         assert service.get(law.DAILY_USAGE).body == law.daily_usage(database)
     finally:
         pooler.close()

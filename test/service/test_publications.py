@@ -1,4 +1,4 @@
-"""Logical replication: publications of everything, and subscribers that report on rows replicated to them."""
+"""Logical replication: publications of all tables, and reports on a subscriber."""
 
 import contextlib
 import itertools
@@ -21,7 +21,7 @@ SLOT = "SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"
 CHANGES = [
     "UPDATE tokens SET used_at = now() WHERE id % 7 = 0",
     "UPDATE tokens SET created_at = created_at - interval '9 h', user_id = user_id % 30 + 1"
-    " WHERE id % 11 = 0 AND created_at > '2000-01-01'",  # not where the calendar begins
+    " WHERE id % 11 = 0 AND created_at > '2000-01-01'",  # the first dates that PostgreSQL has cannot move back
     "DELETE FROM tokens WHERE id % 13 = 0",
     "INSERT INTO tokens (user_id, token, used_at) SELECT n % 30 + 1, 'x', now() FROM generate_series(1, 1500) AS n",
     "UPDATE tokens SET used_at = NULL WHERE id > 3000",
@@ -41,24 +41,24 @@ def publisher():
 
 @pytest.fixture(scope="module")
 def subscriber():
-    """A server that can subscribe, and be published from in turn."""
+    """A server that can subscribe."""
     postgres = Postgres("-c wal_level=logical -c max_sync_workers_per_subscription=4")
     yield postgres
     postgres.close()
 
 
 def create_database(server):
-    """A database with tokens, and nothing of ours."""
+    """A database with tokens, not migrated."""
     database = create_coworking_database(server, next(names))
     database.execute(TOKENS)
     return database
 
 
-# Publications of everything
+# Publications of all tables
 
 
 def publish(database, statement, has_slot):
-    """What a tool for change data capture does first."""
+    """Does what a tool for change data capture does first."""
     database.execute(statement)
     if has_slot:
         database.execute(SLOT.format(name=database.name))
@@ -66,7 +66,7 @@ def publish(database, statement, has_slot):
 
 @pytest.fixture
 def own(publisher):
-    """A database without anything of ours, whose replication slot goes with the test."""
+    """A database that is not migrated; its replication slot is dropped after the test."""
     database = create_database(publisher)
     yield database
     database.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()")
@@ -79,7 +79,7 @@ def assert_up_to_date(database):
 
 
 def change_all(database):
-    """Everything that upkeep has to follow, with upkeep after each change."""
+    """Makes every kind of change, and runs upkeep after each."""
     for statement in CHANGES:
         with database.connect(**database.writer) as writer:
             writer.execute(statement)
@@ -107,7 +107,7 @@ def test_a_publication_after_the_migration(own, publication, has_slot):
 
 
 def test_a_publication_beside_folding_and_writers(own):
-    """A tool that adds itself while everything is under way."""
+    """A tool that starts publishing during writes and folds."""
     prepare(own)
     with Run(own, writers=3, folders=1, comparers=1, weights=CHANGES_OF_TOKENS) as run:
         run.reach(200)
@@ -118,7 +118,7 @@ def test_a_publication_beside_folding_and_writers(own):
 
 
 def test_every_table_of_ours_can_be_published(own):
-    """Without a primary key a published table refuses updates and deletes."""
+    """A published table without a primary key refuses updates and deletes."""
     prepare(own)
     without = own.execute("""
         SELECT c.relname FROM pg_class AS c
@@ -131,7 +131,7 @@ def test_every_table_of_ours_can_be_published(own):
 
 
 def subscribe(publishing, subscribing, publication, options=""):
-    """Has one database follow another, and waits for its first copy of the two tables."""
+    """Subscribes one database to another, and waits for the initial copy of the two tables."""
     publishing.execute(f"CREATE PUBLICATION {publishing.name} {publication}")
     publishing.execute(SLOT.format(name=subscribing.name))
     subscribing.execute(f"""
@@ -144,14 +144,14 @@ def subscribe(publishing, subscribing, publication, options=""):
 
 
 def catch_up(publishing, subscribing):
-    """Waits until what was published has arrived."""
+    """Waits until all that was published has arrived."""
     position, = publishing.execute("SELECT pg_current_wal_lsn()")
     arrived = "SELECT confirmed_flush_lsn >= %s FROM pg_replication_slots WHERE slot_name = %s"
     wait_until(lambda: publishing.execute(arrived, (*position, subscribing.name))[0][0], 30, "the subscriber")
 
 
 class Comparing(Background):
-    """Compares reports with the law all the while, and keeps the first difference."""
+    """Keeps comparing reports with the law, and remembers the first difference."""
 
     def __init__(self, database):
         super().__init__((self._compare,))
@@ -165,14 +165,14 @@ class Comparing(Background):
                 self.comparisons += 1
 
     def check(self, number):
-        """Fails when something differed, or too little was compared."""
+        """Fails when something differed, or after fewer comparisons than this."""
         assert self.different is None, f"after {self.comparisons}: {self.different}"
         assert self.comparisons >= number
 
 
 @pytest.fixture
 def pair(publisher, subscriber):
-    """A database and one of the same tables, empty, on another server; and no subscription after the test."""
+    """A database, and an empty one with the same tables on another server; drops the subscription after the test."""
     publishing = create_database(publisher)
     subscribing = create_coworking_database(subscriber, next(names))
     yield publishing, subscribing
@@ -187,7 +187,7 @@ def pair(publisher, subscriber):
 
 @pytest.mark.parametrize("is_prepared", [True, False], ids=["migrated before", "migrated after"])
 def test_reports_on_a_subscriber_equal_the_law(pair, is_prepared):
-    """Tokens that are used, moved, deleted and truncated on the publisher, which knows nothing of us."""
+    """Tokens are used, moved, deleted and truncated on the publisher, which is not migrated."""
     publishing, subscribing = pair
     if is_prepared:
         prepare(subscribing)
@@ -220,7 +220,7 @@ def test_a_subscriber_s_reports_are_exact_at_every_moment(pair):
 
 
 def test_writes_as_a_replica_are_noted_at_once(publisher):
-    """As tools write that copy rows with session_replication_role = replica."""
+    """Some tools copy rows with session_replication_role = replica."""
     database = prepare(create_database(publisher))
     database.execute(f"ALTER ROLE {database.writer['user']} SET session_replication_role = replica")
     with database.connect(**database.writer) as writer:
@@ -233,7 +233,7 @@ def test_writes_as_a_replica_are_noted_at_once(publisher):
 
 @pytest.mark.parametrize("copy", ["true", "false"], ids=["with a copy", "without a copy"])
 def test_a_subscriber_that_gets_our_tables_too_keeps_its_own_rollups(pair, copy):
-    """A publication of all tables, ours among them, to a database that was migrated before."""
+    """A publication of all tables, ours included, to a database that is already migrated."""
     publishing, subscribing = pair
     prepare(publishing)
     prepare(subscribing)
@@ -245,7 +245,7 @@ def test_a_subscriber_that_gets_our_tables_too_keeps_its_own_rollups(pair, copy)
     with Comparing(subscribing) as comparing:
         for statement in CHANGES:
             publishing.execute(statement)
-            maintain(publishing)  # which writes to our tables there
+            maintain(publishing)  # writes to our tables on the publisher
             catch_up(publishing, subscribing)
             check_upkeep(subscribing)
     comparing.check(10)
@@ -254,7 +254,7 @@ def test_a_subscriber_that_gets_our_tables_too_keeps_its_own_rollups(pair, copy)
 
 
 def test_a_subscriber_that_is_migrated_after_it_got_our_tables(pair):
-    """Where our schema came as a dump without rows, and its rows through the subscription."""
+    """Our schema came from a dump without rows, and its rows come through the subscription."""
     publishing, subscribing = pair
     prepare(publishing)
     subscribe(publishing, subscribing, "FOR TABLE users, tokens")

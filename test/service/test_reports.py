@@ -1,5 +1,5 @@
-"""The reports, byte for byte: what they say, whatever the data, the role's settings and the client's protocol
-are, and that each answer stands for one moment of the database while others write to it."""
+"""The reports, byte for byte, with any data, role settings and client protocol; and while others write, each answer
+is of one snapshot."""
 
 import datetime
 import gzip
@@ -14,36 +14,56 @@ import psycopg2.errors
 import psycopg2.extensions
 import pytest
 from background import Background
-from conftest import make_database
+from fixtures import make_database
 from law import DAILY_USAGE, USER_VISITS
 from postgres import ROOT, wait_until
+from reports import name_of
+
+pytestmark = pytest.mark.one_build("sanitized")
 
 GOLDEN = ROOT / "test/service/golden"
 REPORTS = [DAILY_USAGE, USER_VISITS]
 
 
 def golden(path, prefix=""):
-    """The file beside the tests that holds a report's bytes."""
-    return (GOLDEN / f"{prefix}{path.rsplit('/', 1)[1]}.json").read_bytes()
+    """The golden file with a report's bytes."""
+    file = GOLDEN / f"{prefix}{name_of(path)}.json"
+    if not file.exists():
+        pytest.fail(f"{file.relative_to(ROOT)} is missing: `make goldens` writes it; check what it says before you commit it")
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("path", law.REPORTS)
+def test_every_report_has_its_plain_query(path):
+    assert name_of(path) in law.QUERIES, f"QUERIES in test/support/law.py lacks the plain query that {path} has to equal"
+
+
+def test_goldens_are_those_of_the_reports():
+    """Each report has one for the example's rows and one for the sample data, and there are no others."""
+    wanted = {f"{prefix}{name_of(path)}.json" for path in law.REPORTS for prefix in ("", "sample_")}
+    hint = "run `make goldens`, and check what it has changed before you commit it"
+    assert {file.name for file in GOLDEN.iterdir()} == wanted, hint
+
+
+@pytest.mark.parametrize("path", law.REPORTS)
+def test_goldens_are_what_the_plain_queries_say(database, path):
+    assert golden(path) == law.answer(database, path), "run `make goldens`, and check what it has changed"
 
 
 @pytest.fixture(scope="module")
 def scratch(server):
-    """A migrated database whose rows each test makes anew."""
+    """A migrated database whose rows each test replaces."""
     return make_database(server)
 
 
 @pytest.fixture(scope="module")
-def scratch_service(programs, scratch):
-    """A service on it."""
-    from service import Service
-    running = Service(programs, scratch.environment())
-    yield running
-    running.stop()
+def scratch_service(run_for_module, scratch):
+    """A service on that database."""
+    return run_for_module(scratch)
 
 
 def fill(database, *visits):
-    """Only these rows: (user id, joined_at, created_at) each, every token used."""
+    """Replaces all rows by these: (user id, joined_at, created_at) each; every token is used."""
     with database.connect() as connection:
         connection.execute("TRUNCATE users, tokens RESTART IDENTITY")
         for user, joined_at, created_at in visits:
@@ -70,10 +90,9 @@ def test_example_over_plain_cgi(programs, database, path):
 
 
 def run_cgi(programs, database, status=0, **variables):
-    """One request to the worker as a plain CGI program; returns its header and its body."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG"))}
+    """Runs the worker as a plain CGI program for one request; returns header and body."""
     finished = subprocess.run([programs / "analytics-fcgi"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20,
-                              env={**clean, **database.environment(), "REQUEST_METHOD": "GET", **variables})
+                              env={**os.environ, **database.environment(), "REQUEST_METHOD": "GET", **variables})
     assert finished.returncode == status, finished.stderr
     for line in finished.stderr.splitlines():
         assert json.loads(line)["event"], line
@@ -140,17 +159,17 @@ def test_timestamps(scratch, scratch_service, stored, shown):
     fill(scratch, (1, stored, stored))
     assert scratch_service.get(USER_VISITS).body == b'{"1":{"joined_at":"%s","visits":1}}\n' % shown.encode()
     assert scratch_service.get(DAILY_USAGE).body == b'{"%s":1}\n' % shown[:10].encode()
-    assert str(datetime.datetime.fromisoformat(shown)) == shown  # what the old service printed
+    assert str(datetime.datetime.fromisoformat(shown)) == shown  # as the Flask service printed them
 
 
-def test_dates_from_the_first_year_to_the_last_in_order(scratch, scratch_service):
+def test_dates_of_the_first_and_last_years_are_in_order(scratch, scratch_service):
     years = [9999, 1, 10, 2024, 999, 1000, 100, 1970]
     fill(scratch, *((1, "2024-01-01", f"{year:04}-07-01 12:00:00") for year in years))
     expected = law.jsonify({f"{year:04}-07-01": 1 for year in sorted(years)})
     assert scratch_service.get(DAILY_USAGE).body == expected
 
 
-def test_user_ids_come_in_the_order_of_numbers(scratch, scratch_service):
+def test_user_ids_are_in_numerical_order(scratch, scratch_service):
     users = [2147483647, 10, 9, 100, 2147483646, 1, 99, 1000000000, 2]
     fill(scratch, *((user, "2024-01-01", "2024-01-02") for user in users))
     pairs = json.loads(scratch_service.get(USER_VISITS).body, object_pairs_hook=list)
@@ -158,7 +177,7 @@ def test_user_ids_come_in_the_order_of_numbers(scratch, scratch_service):
     assert scratch_service.get(USER_VISITS).body == law.user_visits(scratch)
 
 
-def test_users_without_tokens_are_left_out_and_unused_tokens_count_as_visits_of_users_only(scratch, scratch_service):
+def test_users_without_tokens_are_left_out_and_unused_tokens_count_only_in_user_visits(scratch, scratch_service):
     fill(scratch, (1, "2024-01-01", "2024-01-02"))
     scratch.execute("INSERT INTO users (id, first_name, last_name, joined_at) VALUES (2, 'A', 'B', '2024-01-01'),"
                     " (3, 'A', 'B', '2024-01-03')")
@@ -181,7 +200,7 @@ def test_sample_data(run, server):
     database.run_file(ROOT / "sql/coworking/sample.sql")
     assert database.execute("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM tokens),"
                             " count(DISTINCT created_at::date) >= 60 FROM tokens") == [(1000, 2500, True)]
-    service = run(database)  # which migrates
+    service = run(database)  # starting a service migrates
     for path in law.REPORTS:
         body = service.get(path).body
         assert body == law.answer(database, path)
@@ -237,7 +256,7 @@ def test_output_is_independent_of_the_environment(programs, impostor, variables)
 
 @pytest.fixture(scope="module")
 def impostor(server):
-    """The example, read by a plain reader; another schema has tables and functions of the same names."""
+    """The example and a plain reader. Another schema has tables and functions with the same names."""
     database = make_database(server)
     database.execute("""
         CREATE ROLE settings_reader LOGIN PASSWORD 'settings reader' IN ROLE coworking_analytics_reader;
@@ -254,7 +273,7 @@ def impostor(server):
     database.execute("DROP OWNED BY settings_reader; DROP ROLE settings_reader")
 
 
-def test_an_idle_connection_that_the_server_ended_is_not_seen(run, server):
+def test_an_idle_connection_that_the_server_ended_fails_no_request(run, server):
     database = make_database(server)
     database.execute(f"ALTER DATABASE {database.name} SET idle_session_timeout = '150ms'")
     service = run(database)
@@ -272,13 +291,13 @@ DAYS, USERS, TOKENS = 40, 50, 2000
 
 
 class Writers(Background):
-    """Transactions that move visits between dates and users; in every snapshot the totals are the same."""
+    """Writers that move visits between dates and users; the totals are the same in every snapshot."""
 
     REFILL = f"""
         INSERT INTO tokens (user_id, token, created_at, used_at)
         SELECT 1 + floor(random() * {USERS}), '1', date '2024-01-01' + floor(random() * {DAYS})::integer, '2024-06-01'
           FROM generate_series(1, {TOKENS})"""
-    MOVE = f"""
+    MOVE = """
         WITH gone AS (DELETE FROM tokens WHERE id IN (
             SELECT id FROM tokens ORDER BY random() LIMIT 25 FOR UPDATE SKIP LOCKED) RETURNING id)
         SELECT count(*) FROM gone"""
@@ -313,7 +332,7 @@ class Writers(Background):
                 getattr(self, f"_{kind}")(cursor)
                 connection.raw.commit()
                 self.transactions[kind] += 1
-            except psycopg2.errors.DeadlockDetected:  # of these writers with each other
+            except psycopg2.errors.DeadlockDetected:  # between these writers
                 connection.raw.rollback()
             except psycopg2.Error as error:
                 self.problems.append(str(error))
@@ -334,7 +353,7 @@ class Writers(Background):
 
 
 def read_totals(service, path, reads, totals):
-    """Reads a report over one connection and notes each answer's total."""
+    """Keeps reading a report over one connection, and collects the totals."""
     connection = service.connect()
     for _ in range(reads):
         connection.request("GET", path)
@@ -345,7 +364,7 @@ def read_totals(service, path, reads, totals):
     connection.close()
 
 
-def test_every_answer_stands_for_one_snapshot(scratch, scratch_service):
+def test_every_answer_is_of_one_snapshot(scratch, scratch_service):
     totals = {path: [] for path in REPORTS}
     with Writers(scratch) as writers:
         readers = [threading.Thread(target=read_totals, args=(scratch_service, path, 300, totals[path]), daemon=True)
@@ -360,8 +379,8 @@ def test_every_answer_stands_for_one_snapshot(scratch, scratch_service):
     assert {path: set(seen) for path, seen in totals.items()} == {path: {TOKENS} for path in REPORTS}
 
 
-def test_a_torn_read_would_be_seen(scratch, scratch_service):
-    """The control of the test above: the same writers, and a reader that reads in two statements."""
+def test_a_torn_read_would_be_noticed(scratch, scratch_service):
+    """A control for the test above: the same writers, and a reader that uses two statements."""
     torn = f"SELECT count(*) FROM tokens WHERE used_at IS NOT NULL AND created_at %s date '2024-01-01' + {DAYS // 2}"
     with Writers(scratch), scratch.connect() as reader:
         def is_torn():
@@ -401,7 +420,7 @@ def test_answers_equal_the_law_after_each_of_many_writes(scratch, scratch_servic
 
 @pytest.fixture(scope="module")
 def accounts(server):
-    """Two tokens far enough apart that no page of an index holds both: serializable writers then do not meet."""
+    """Two tokens that share no index page, so that serializable writers of them do not conflict."""
     database = make_database(server)
     database.execute(f"""
         ALTER DATABASE {database.name} SET default_transaction_isolation = 'serializable';
@@ -413,7 +432,7 @@ def accounts(server):
 
 
 def withdraw(database, read_report):
-    """The known case in which a serializable reader makes a serializable writer fail (Fekete and others, 2004)."""
+    """The case in which a serializable reader makes a serializable writer fail (Fekete and others, 2004)."""
     with database.connect() as first, database.connect() as second:
         for connection in (first, second):
             connection.raw.autocommit = False
@@ -458,17 +477,14 @@ def many_users(server):
 
 
 @pytest.fixture(scope="module")
-def many_service(programs, many_users):
-    """A service on it."""
-    from service import Service
-    running = Service(programs, many_users.environment(), STATEMENT_TIMEOUT_MS="20000")
-    yield running
-    running.stop()
+def many_service(run_for_module, many_users):
+    """A service on that database."""
+    return run_for_module(many_users, STATEMENT_TIMEOUT_MS="20000")
 
 
 @pytest.fixture(scope="module")
 def many_expected(many_users):
-    """What it has to answer."""
+    """The bytes that it has to answer."""
     body = law.user_visits(many_users)
     assert len(json.loads(body)) == MANY
     return body
@@ -495,7 +511,7 @@ def test_a_large_answer_over_http_1_0_has_a_length(many_service, many_expected):
     assert body == many_expected
 
 
-def test_a_large_answer_over_http_1_0_in_gzip_cannot_be_cut_unseen(many_service, many_expected):
+def test_a_cut_in_a_large_gzip_answer_over_http_1_0_is_noticed(many_service, many_expected):
     request = b"GET %s HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n" % USER_VISITS.encode()
     head, body = many_service.raw(request, timeout=30).split(b"\r\n\r\n", 1)
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head + b"\r\n"
@@ -504,7 +520,7 @@ def test_a_large_answer_over_http_1_0_in_gzip_cannot_be_cut_unseen(many_service,
 
 def test_a_large_answer_s_head(many_service, many_expected):
     answer = many_service.request(USER_VISITS, method="HEAD")
-    assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", None)  # GET has none either
+    assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", None)  # like GET
     wait_until(lambda: many_service.request(USER_VISITS, method="HEAD").headers["ETag"] ==
                many_service.get(USER_VISITS).headers["ETag"], 10, "the same tag, while nothing is written")
     head = many_service.raw(b"HEAD %s HTTP/1.0\r\n\r\n" % USER_VISITS.encode(), timeout=30)
@@ -528,7 +544,7 @@ def test_a_large_answer_over_plain_cgi(programs, many_users, many_expected):
 
 @pytest.fixture(scope="module")
 def reader(server):
-    """The example's database as a login role sees it that only is a coworking_analytics_reader."""
+    """The example's database for a login role that is only a member of coworking_analytics_reader."""
     database = make_database(server)
     database.execute("CREATE ROLE only_reader LOGIN PASSWORD 'only reads' IN ROLE coworking_analytics_reader")
     database.user, database.password = "only_reader", "only reads"
@@ -537,7 +553,7 @@ def reader(server):
 
 
 def test_the_reader_s_role_serves_everything(run, reader):
-    service = run(reader)  # whose migration has nothing to do
+    service = run(reader)  # starting it finds nothing to migrate
     for path in law.REPORTS:
         assert service.get(path).body == golden(path)
     assert service.get("/health_check").body == b"ok"
@@ -563,8 +579,8 @@ def test_the_reader_s_role_serves_everything(run, reader):
     "INSERT INTO coworking_analytics.inspections DEFAULT VALUES",
     "DELETE FROM coworking_analytics.rollup_state",
     "CREATE TABLE coworking_analytics.mine ()",
-    "CREATE OR REPLACE FUNCTION coworking_analytics.daily_usage() RETURNS TABLE (date date, visits bigint)"
-    " LANGUAGE sql AS 'SELECT NULL::date, 0::bigint'",
+    "CREATE OR REPLACE FUNCTION coworking_analytics.members() RETURNS TABLE (user_id bigint, joined_at timestamp)"
+    " LANGUAGE sql AS 'SELECT 1::bigint, NULL::timestamp'",
     "SELECT nextval('users_id_seq')",
 ])
 def test_the_reader_s_role_can_do_nothing_else(server, reader, statement):

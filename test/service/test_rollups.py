@@ -1,4 +1,4 @@
-"""Rollups are exact: under all that writers may do, at any moment, and after a crash; and no writer notices them."""
+"""Rollups are exact at every moment, whatever writers do, and after a crash; and they do not disturb writers."""
 
 import itertools
 import random
@@ -7,13 +7,13 @@ import time
 
 import psycopg2
 import pytest
-from conftest import names
+from fixtures import names
 from exactness import REBUILD, Run, check_exact, compare, create_rollups_database, fold_all, known_weights, migrate, rebuild
-from law import FUNCTIONS, differences
+from law import DAILY_USAGE_QUERY, FUNCTIONS, differences
 from postgres import Postgres
 from random_writes import CHANGES_OF_TOKENS, COLUMNS, USERS, operation
 
-# A user's tokens go with the user, and follow a new number.
+# Deleting a user deletes its tokens; a new id of a user is passed on to them.
 CASCADE = """
 ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey;
 ALTER TABLE tokens ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE ON UPDATE CASCADE"""
@@ -28,11 +28,11 @@ EVENTS = ["INSERT", "UPDATE", "DELETE"]
 
 @pytest.fixture(scope="module")
 def database(server):
-    """A database whose rollups stay in order."""
+    """A database whose rollups no test spoils."""
     return create_rollups_database(server, next(names))
 
 
-# All at random
+# Random writes
 
 
 def test_reports_equal_the_law_whatever_is_written_while_postgresql_is_killed():
@@ -50,7 +50,7 @@ def test_reports_equal_the_law_whatever_is_written_while_postgresql_is_killed():
         assert run.difference is None
         print(f"{run.comparisons} comparisons, {run.folded} folded, {run.rebuilt} rebuilt, done {run.done}, refused {run.refused}")
         assert run.comparisons >= 100 and len(run.sizes) >= 20 and run.folded >= 1000
-        assert set(run.done) == set(known_weights(database)), "an operation never succeeded"
+        assert set(run.done) == set(known_weights(database)), "a kind of operation never succeeded"
         check_exact(database)
         with database.connect(**database.keeper) as connection:
             fold_all(connection)
@@ -71,7 +71,7 @@ def kill_postmaster(database):
     database.server.crash()
 
 
-def test_without_the_trigger_the_run_fails_and_reports_are_plain(server):
+def test_without_the_trigger_the_run_fails_and_reports_read_tokens(server):
     database = create_rollups_database(server, next(names))
     check_exact(database)
     database.execute("DROP TRIGGER coworking_analytics_change ON tokens")
@@ -85,7 +85,7 @@ def test_without_the_trigger_the_run_fails_and_reports_are_plain(server):
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_where_the_trigger_passes_over_an_event_the_run_fails(server, event):
+def test_a_trigger_that_ignores_an_event_makes_the_run_fail(server, event):
     database = create_rollups_database(server, next(names))
     definition = "SELECT pg_get_functiondef('coworking_analytics_keeper.note_change'::regproc)"
     head, begin, body = database.execute(definition)[0][0].partition("\nBEGIN\n")
@@ -95,7 +95,7 @@ def test_where_the_trigger_passes_over_an_event_the_run_fails(server, event):
         assert run.find()
 
 
-# Beside writers, nobody reads half a transaction: what leaves all answers as they were is never seen.
+# Nobody reads half a transaction: each of these leaves all answers as they were, so no reader may see a change.
 
 SAME_ROWS = f"INSERT INTO tokens ({COLUMNS}) SELECT {COLUMNS} FROM kept"
 STEADY = [
@@ -153,11 +153,11 @@ def test_a_report_on_its_own_never_shows_half_a_transaction(server):
     check_exact(database)
 
 
-# What writers need, and what they wait for
+# Rights of writers, and waiting
 
 
-def test_a_writer_s_search_path_leads_nowhere(database):
-    """Tables, functions and operators of the same names, before everything else in the writer's search_path."""
+def test_a_writer_s_search_path_does_not_matter(database):
+    """The writer has tables, functions and operators with the names that we use first in its search_path."""
     name = database.writer["user"]
     tables = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'coworking_analytics'")
     database.execute(f"GRANT CREATE, TEMPORARY ON DATABASE {database.name} TO {name}")
@@ -184,7 +184,7 @@ def test_a_writer_s_search_path_leads_nowhere(database):
         check_exact(database)
 
 
-# Each for another token, of the same user, day and hour.
+# {n} makes each statement write a token of its own, with the same user, day and hour.
 SIDE_BY_SIDE = [
     f"INSERT INTO tokens ({COLUMNS}) VALUES (3, 'x', '2024-02-28 10:0{{n}}', '2024-02-28 10:10')",
     "UPDATE tokens SET created_at = '2024-02-28 10:0{n}', used_at = '2024-02-28 10:10' WHERE id = 900{n}",
@@ -229,7 +229,7 @@ def test_writers_and_folders_do_not_wait_for_each_other(database, statement):
 
 
 @pytest.mark.parametrize("statement", ["TRUNCATE tokens", "LOCK TABLE tokens"])
-def test_a_fold_does_not_wait_for_who_has_the_table_alone(database, statement):
+def test_a_fold_does_not_wait_for_an_exclusive_lock(database, statement):
     with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         writer.execute("DELETE FROM tokens WHERE user_id = 3")
         writer.execute("BEGIN; " + statement)
@@ -253,8 +253,8 @@ HUNDRED = "INSERT INTO tokens (user_id, token) SELECT 5, 'x' FROM generate_serie
 @pytest.mark.parametrize("statement", [HUNDRED, "UPDATE tokens SET used_at = now() WHERE user_id = 5",
                                        "DELETE FROM tokens WHERE user_id = 5"])
 @pytest.mark.parametrize("begin", ["BEGIN; COMMIT", "BEGIN; SELECT pg_current_xact_id()"])
-def test_a_fold_does_not_pass_who_began_to_write_before_it(server, begin, statement):
-    """Nor when the folder's own transaction is older still."""
+def test_a_fold_does_not_pass_a_transaction_that_wrote_before_it(server, begin, statement):
+    """Also when the fold runs in a transaction that is even older."""
     database = create_rollups_database(server, next(names))
     with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         folder.execute(begin)
@@ -278,8 +278,8 @@ def test_a_fold_does_not_pass_who_began_to_write_before_it(server, begin, statem
 
 @pytest.mark.parametrize("statement", [HUNDRED, "UPDATE tokens SET used_at = now() WHERE user_id = 5",
                                        "DELETE FROM tokens WHERE user_id = 5", "UPDATE tokens SET id = -id WHERE user_id = 5"])
-def test_rollups_that_end_earlier_than_they_did_mislead_nobody(server, statement):
-    """A rebuild sees to it where the last tokens are gone; until it is committed, and after, writers note all."""
+def test_reports_are_exact_when_a_rebuild_ends_at_a_lower_id(server, statement):
+    """The newest tokens were deleted. Before and after the rebuild commits, writers note every change."""
     database = create_rollups_database(server, next(names))
     with database.connect(**database.writer) as writer, database.connect(**database.keeper) as keeper:
         for _ in range(20):
@@ -304,15 +304,15 @@ def test_rollups_that_end_earlier_than_they_did_mislead_nobody(server, statement
         check_exact(database)
 
 
-def test_two_folds_that_are_rolled_back_mislead_nobody(server):
-    """The second one takes back what the first did to the sequence; somebody wrote in between."""
+def test_reports_are_exact_after_two_folds_that_are_rolled_back(server):
+    """The second one sets the sequence back to its value before the first, and a transaction wrote in between."""
     database = create_rollups_database(server, next(names))
     with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         folder.execute("SELECT coworking_analytics_keeper.fold(0, 0)")
         for _ in range(4):
             writer.execute(HUNDRED)
         for _ in range(2):
-            folder.execute("SELECT coworking_analytics_keeper.fold(0, 0)")  # tells the writers, and knows since when
+            folder.execute("SELECT coworking_analytics_keeper.fold(0, 0)")  # raises noted_to, then stores noted_since
         for kept_back in (400, 0):
             folder.execute("BEGIN")
             folder.execute("SELECT coworking_analytics_keeper.fold(0, %s)", (kept_back,))
@@ -326,9 +326,10 @@ def test_two_folds_that_are_rolled_back_mislead_nobody(server):
 
 
 @pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
-@pytest.mark.parametrize("statement", ["SELECT coworking_analytics_keeper.fold(0, 100)", "SELECT coworking_analytics_keeper.start_rebuild()"])
-def test_rollups_are_kept_in_read_committed_alone(database, statement, isolation):
-    """An older snapshot could lead a sequence back, which no rollback mends."""
+@pytest.mark.parametrize("statement", ["SELECT coworking_analytics_keeper.fold(0, 100)",
+                                       "SELECT coworking_analytics_keeper.start_rebuild()"])
+def test_upkeep_needs_read_committed(database, statement, isolation):
+    """An older snapshot could set the sequence back, which a rollback does not undo."""
     with database.connect() as connection:
         connection.execute(f"BEGIN ISOLATION LEVEL {isolation}")
         with pytest.raises(psycopg2.errors.RaiseException, match="READ COMMITTED"):
@@ -338,7 +339,7 @@ def test_rollups_are_kept_in_read_committed_alone(database, statement, isolation
 @pytest.mark.parametrize("column, plain", [("id", "bigint"), ("user_id", "bigint"), ("created_at", "timestamp"),
                                            ("used_at", "timestamp")])
 def test_a_column_s_type_runs_no_code_with_our_rights(server, column, plain):
-    """The owner of tokens may make types and casts; what they do, they do with the owner's rights alone."""
+    """The owner of tokens may create types and casts. Their code never runs with our rights."""
     database = create_rollups_database(server, next(names))
     name = database.writer["user"]
     database.execute(f"GRANT CREATE ON SCHEMA public TO {name}; ALTER TABLE tokens OWNER TO {name};"
@@ -352,18 +353,18 @@ def test_a_column_s_type_runs_no_code_with_our_rights(server, column, plain):
             ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey, DROP CONSTRAINT tokens_pkey;
             DROP INDEX tokens_user_id_token_used_at_idx;
             ALTER TABLE tokens ALTER {column} DROP DEFAULT, ALTER {column} TYPE wrapped USING ROW({column})""")
-    with database.connect(**database.writer) as writer:  # a session that has planned nothing yet
+    with database.connect(**database.writer) as writer:  # a session without cached plans
         writer.execute("UPDATE tokens SET token = 'y'; DELETE FROM tokens WHERE token = 'y'")
     assert database.execute("SELECT DISTINCT role FROM ran_as WHERE role <> %s", (name,)) == []
 
 
 @pytest.mark.parametrize("kept_back", [0, 100])
-def test_a_fold_that_is_rolled_back_misleads_nobody(server, kept_back):
-    """What it told the writers stays: a sequence knows no rollback."""
+def test_reports_are_exact_after_a_fold_that_is_rolled_back(server, kept_back):
+    """A rollback does not undo what it did to the sequence."""
     database = create_rollups_database(server, next(names))
     with database.connect(**database.writer) as writer, database.connect(**database.keeper) as folder:
         writer.execute(f"{HUNDRED}; {HUNDRED}; {HUNDRED}; {HUNDRED}")
-        if kept_back:  # the last but one forgets since when they know, so that the last may tell them to note less
+        if kept_back:  # clears noted_since, so that the next fold may lower the sequence
             for number in (0, 0, 0, kept_back):
                 folder.execute("SELECT coworking_analytics_keeper.fold(0, %s)", (number,))
         folder.execute("BEGIN")
@@ -385,7 +386,7 @@ def test_a_fold_that_is_rolled_back_misleads_nobody(server, kept_back):
 
 
 def outcomes(database, seed, rollups):
-    """How 80 pairs of serializable transactions end, each pair interleaved in the same way, statement by statement."""
+    """How 80 pairs of serializable transactions end. The statements of each pair are interleaved the same way."""
     source, found = random.Random(seed), []
     with database.connect(**database.writer) as one, database.connect(**database.writer) as two, \
             database.connect(**database.keeper) as folder:
@@ -400,8 +401,8 @@ def outcomes(database, seed, rollups):
                     found.append("ok")
                 except psycopg2.Error as error:
                     found.append(error.pgcode)
-                # Whoever reads an index marks entries of rows that are gone, and so moves what serializable transactions
-                # lock of its pages; so somebody reads without rollups, too.
+                # Reading an index marks entries of dead rows, which changes the pages that serializable transactions
+                # lock. So a session also reads the index when there are no rollups.
                 folder.execute("SELECT coworking_analytics_keeper.fold(5, 0)" if rollups == "on" else
                                "SELECT id FROM tokens ORDER BY id DESC LIMIT 1")
     return found
@@ -427,11 +428,13 @@ EXTREMES = ["294276-12-31 23:59:59.999999", "4714-11-24 00:00:00 BC", "infinity"
 @pytest.mark.parametrize("created_at", EXTREMES)
 @pytest.mark.parametrize("used_at", [None, *EXTREMES])
 def test_no_timestamp_makes_a_write_fail(database, created_at, used_at):
-    """Where even the law fails, as on 60 minutes after the last timestamp, a report may."""
+    """A report may fail where the plain query does, as for 60 minutes after the last timestamp."""
     with database.connect(**database.writer) as writer, database.connect(**database.reader) as reader:
         writer.execute(f"INSERT INTO tokens ({COLUMNS}) VALUES (1, 'x', %s, %s)", (created_at, used_at))
         writer.execute("UPDATE tokens SET user_id = 2, used_at = used_at WHERE created_at = %s", (created_at,))
-        for function in ("daily_usage", "user_visits", "hours", "user_tokens"):
+        for function in ("hours", "user_tokens"):
             assert reader.execute(differences(function)) == []
+        used = "SELECT date::text, used FROM coworking_analytics.days() WHERE used > 0 ORDER BY days.date"
+        assert reader.execute(used) == reader.execute(f"SELECT date::text, visits FROM ({DAILY_USAGE_QUERY}) AS law")
         writer.execute("DELETE FROM tokens WHERE created_at = %s", (created_at,))
     check_exact(database)

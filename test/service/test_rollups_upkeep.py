@@ -1,4 +1,4 @@
-"""How rollups are kept: folding, the self-check and its repair, and the migration on big tables."""
+"""Upkeep of the rollups: folding, the comparison with tokens and its repair, and the migration of large tables."""
 
 import concurrent.futures
 import os
@@ -9,7 +9,7 @@ import time
 
 import psycopg2
 import pytest
-from conftest import names
+from fixtures import names
 from exactness import (REBUILD, Paced, Run, check_exact, compare, create_rollups_database, fold_all, load_tokens, migrate,
                        rebuild)
 from law import FUNCTIONS
@@ -19,6 +19,7 @@ from random_writes import CHANGES_OF_TOKENS
 ROWS = int(os.environ.get("TEST_ROLLUP_ROWS") or 1_000_000)
 INSERT = "INSERT INTO tokens (user_id, token, used_at) VALUES (1, 'x', now())"
 UPDATE = "UPDATE tokens SET used_at = now() WHERE id = (SELECT max(id) FROM tokens)"
+RECENT_DAYS = "SELECT date, used FROM coworking_analytics.days() ORDER BY 1 DESC LIMIT 31"
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +31,14 @@ def database(server):
 # Folding
 
 
-def test_a_fold_takes_no_more_than_it_was_asked_to(database):
+def test_a_fold_keeps_to_its_limit(database):
     with database.connect(**database.keeper) as connection:
         fold_all(connection)
         for _ in range(25):
             database.execute(INSERT)
         assert connection.execute("SELECT coworking_analytics_keeper.fold(0, 0)") == [(0,)]
         folded = [connection.execute("SELECT coworking_analytics_keeper.fold(10, 0)")[0][0] for _ in range(10)]
-        assert [count for count in folded if count] == [10, 10, 5]  # none while it learns who writes
+        assert [count for count in folded if count] == [10, 10, 5]  # 0 in the calls that set noted_to and noted_since
     check_exact(database)
 
 
@@ -66,9 +67,9 @@ BACKLOGS = {
 
 
 @pytest.mark.parametrize("backlog", BACKLOGS)
-def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
+def test_folding_a_backlog_of_a_million_delays_nobody(server, backlog):
     database = create_rollups_database(server, next(names))
-    database.execute("ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey")  # a million checks of it take long
+    database.execute("ALTER TABLE tokens DROP CONSTRAINT tokens_user_id_fkey")  # checking it a million times is slow
     with database.connect(**database.keeper) as folder:
         for statement in BACKLOGS[backlog]:
             database.execute(statement)
@@ -82,7 +83,7 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
                 comparisons.append(compare(connection)[::2])
 
     with (Paced(database, database.writer, INSERT) as writer,
-          Paced(database, database.reader, "SELECT * FROM coworking_analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader,
+          Paced(database, database.reader, RECENT_DAYS) as reader,
           database.connect(**database.keeper) as folder, concurrent.futures.ThreadPoolExecutor(1) as pool):
         comparer = pool.submit(keep_comparing)
         began = time.monotonic()
@@ -101,7 +102,7 @@ def test_a_backlog_of_a_million_is_digested_without_a_pause(server, backlog):
     check_exact(database)
 
 
-def test_a_dump_from_a_server_with_more_transactions_is_folded_again(server):
+def test_a_dump_with_higher_transaction_ids_can_be_folded(server):
     database = create_rollups_database(server, next(names))
     database.execute("UPDATE coworking_analytics.rollup_state SET noted_since = '1000000000000'")
     rebuild(database)
@@ -114,7 +115,7 @@ def test_a_dump_from_a_server_with_more_transactions_is_folded_again(server):
 
 
 def test_a_dump_without_our_rows(server):
-    """Of a sequence without a value writers note all, and a rebuild makes what is missing."""
+    """Without a value in the sequence writers note everything, and a rebuild restores the rows."""
     database = create_rollups_database(server, next(names))
     database.execute("""
         INSERT INTO tokens (user_id, token) SELECT 9, 'x' FROM generate_series(1, 2000);
@@ -133,7 +134,7 @@ def test_a_dump_without_our_rows(server):
         check_exact(database)
 
 
-# The self-check and the repair
+# The comparison and its repair
 
 LOAD = "COPY tokens (id, user_id, token, created_at, used_at) FROM PROGRAM 'seq -f \"-%g\t5\tx\t2024-02-28\t2024-02-29\" 1 30'"
 AS_A_REPLICA = {
@@ -151,7 +152,7 @@ PAST_THE_TRIGGER = {
 
 
 @pytest.mark.parametrize("write", AS_A_REPLICA)
-def test_what_a_replica_writes_counts_at_once(server, write):
+def test_writes_as_a_replica_count_at_once(server, write):
     database = create_rollups_database(server, next(names))
     with database.connect() as connection:
         connection.execute("SET session_replication_role = replica")
@@ -161,7 +162,7 @@ def test_what_a_replica_writes_counts_at_once(server, write):
 
 @pytest.mark.parametrize("bypass", PAST_THE_TRIGGER)
 def test_reports_read_tokens_after_the_trigger_was_off(server, bypass):
-    """Until a rebuild, which needs a migration where the trigger no longer fires always."""
+    """Until a rebuild. Where the trigger is no longer enabled ALWAYS, that takes a migration."""
     database = create_rollups_database(server, next(names))
     off, on = PAST_THE_TRIGGER[bypass]
     for statement in (f"ALTER TABLE tokens {off}", LOAD, f"ALTER TABLE tokens {on}"):
@@ -175,7 +176,7 @@ def test_reports_read_tokens_after_the_trigger_was_off(server, bypass):
 
 
 def maintain(connection, calls=10):
-    """Calls of maintain() until nothing is left to do; returns the answers' members rollups and drift."""
+    """Calls maintain() until nothing is left to do; returns rollups and drift of each call."""
     answers = []
     while not answers or answers[-1][2] != "nothing" and len(answers) < calls:
         answers += connection.execute("SELECT rollups, drift, next FROM coworking_analytics_keeper.maintain(true)")
@@ -189,7 +190,7 @@ WRONG = ["UPDATE coworking_analytics.daily_tokens SET used = used + 1", "DELETE 
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_difference_is_found_once_a_day_and_repaired_while_writers_go_on(server, wrong):
+def test_a_difference_is_found_by_the_daily_comparison_and_repaired_beside_writers(server, wrong):
     database = create_rollups_database(server, next(names))
     with database.connect(**database.keeper) as keeper:
         for _ in range(5):
@@ -211,7 +212,7 @@ def test_a_difference_is_found_once_a_day_and_repaired_while_writers_go_on(serve
 
 
 def test_one_of_many_callers_rebuilds_and_the_others_say_so(big):
-    """However the table was set aside, and without waiting for each other."""
+    """They do not wait for each other."""
     big.execute("VACUUM FULL tokens")
     with big.connect(**big.reader) as other, big.connect(**big.reader) as logger, concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert maintain(other, calls=1)[0][0] == "rebuilding"
@@ -228,7 +229,7 @@ def test_one_of_many_callers_rebuilds_and_the_others_say_so(big):
 
 
 def test_token_changes_gives_its_space_back(server):
-    """After changes of very many old tokens, and nobody waits for it."""
+    """After many changes of old tokens, without delaying writers."""
     database = create_rollups_database(server, next(names))
     load_tokens(database, 300_000)
     with database.connect(**database.keeper) as keeper:
@@ -243,10 +244,10 @@ def test_token_changes_gives_its_space_back(server):
     check_exact(database)
 
 
-def test_a_rebuild_of_a_big_table_stops_nobody(big):
+def test_a_rebuild_of_a_large_table_delays_nobody(big):
     big.execute("SET session_replication_role = replica; UPDATE tokens SET used_at = created_at WHERE user_id = 100")
     with (Paced(big, big.writer, INSERT) as writer,
-          Paced(big, big.reader, "SELECT * FROM coworking_analytics.daily_usage() ORDER BY 1 DESC LIMIT 31") as reader):
+          Paced(big, big.reader, RECENT_DAYS) as reader):
         rebuild(big)
         big.execute("SELECT * FROM coworking_analytics.check()")
     writer.check(seconds=1)
@@ -254,7 +255,7 @@ def test_a_rebuild_of_a_big_table_stops_nobody(big):
     check_exact(big)
 
 
-# The migration on a big table
+# The migration of a large table
 
 ALL_ROWS = """
 SELECT (SELECT md5(string_agg(md5(t::text), '' ORDER BY id)) FROM tokens AS t),
@@ -266,7 +267,7 @@ TRIGGERS = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'tokens'::regclass AND
 
 @pytest.fixture(scope="module", name="big")
 def create_big(server):
-    """A database with many tokens, and rollups."""
+    """A database with many tokens, with rollups."""
     database = create_rollups_database(server, next(names))
     migrate(database, ROLLUPS="off")
     load_tokens(database, ROWS)
@@ -276,7 +277,7 @@ def create_big(server):
 
 @pytest.fixture(scope="module")
 def fragile(own_server):
-    """A database with a fair number of tokens, on a server that may crash, and how long its migration takes."""
+    """A database with fewer tokens, on a server that tests may crash, and how long its migration takes."""
     database = create_rollups_database(own_server, next(names))
     migrate(database, ROLLUPS="off")
     load_tokens(database, ROWS // 5)
@@ -287,7 +288,7 @@ def fragile(own_server):
 
 
 def answers(database):
-    """What all functions answer."""
+    """The rows of all functions."""
     with database.connect(**database.reader) as connection:
         return {function: connection.execute(f"SELECT a::text FROM coworking_analytics.{function}() AS a ORDER BY 1")
                 for function in FUNCTIONS}
@@ -311,8 +312,8 @@ def test_without_rollups_nothing_of_ours_is_on_the_tables(fragile):
         check_exact(fragile)
 
 
-def test_the_migration_stops_no_writer(big):
-    """Not even behind a transaction that holds the table for two seconds."""
+def test_the_migration_delays_no_writer(big):
+    """Also while it waits for a transaction that has written to the table for two seconds."""
     migrate(big, ROLLUPS="off")
     with (Paced(big, big.writer, INSERT) as inserts, concurrent.futures.ThreadPoolExecutor(1) as pool,
           Paced(big, big.writer, UPDATE) as updates,
@@ -339,20 +340,19 @@ def test_the_migration_stops_no_writer(big):
 
 
 def start_migration(database, **environment):
-    """A migration under way."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_"))}
-    clean |= database.environment() | {"MIGRATE_USERNAME": "postgres", "MIGRATE_PASSWORD": PASSWORD} | environment
-    return subprocess.Popen([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env=clean,
+    """Starts a migration."""
+    variables = {**os.environ} | database.environment() | {"MIGRATE_USERNAME": "postgres", "MIGRATE_PASSWORD": PASSWORD} | environment
+    return subprocess.Popen([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env=variables,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def kill_client(_, migration):
-    """kill -9 of the migration."""
+    """Kills the client with kill -9."""
     migration.kill()
 
 
 def interrupt(_, migration):
-    """Ctrl-C."""
+    """Sends SIGINT, as Ctrl-C does."""
     migration.send_signal(signal.SIGINT)
 
 
@@ -360,17 +360,17 @@ OF_PSQL = "FROM pg_stat_activity WHERE application_name = 'psql' AND datname = c
 
 
 def cancel(database, _):
-    """A statement of it is cancelled."""
+    """Cancels its statement."""
     database.execute(f"SELECT pg_cancel_backend(pid) {OF_PSQL}")
 
 
 def terminate(database, _):
-    """Its connection is ended."""
+    """Terminates its connection."""
     database.execute(f"SELECT pg_terminate_backend(pid) {OF_PSQL}")
 
 
 def crash(database, _):
-    """The server is killed and recovers."""
+    """Kills the server, which recovers."""
     database.server.crash()
 
 
@@ -389,6 +389,6 @@ def test_a_migration_that_is_interrupted_runs_again(fragile, interruption, momen
         try:
             assert compare(connection)[2] is None
         except psycopg2.errors.UndefinedFunction:
-            pass  # before the migration was done
+            pass  # the functions had not been created yet
     migrate(fragile)
     check_exact(fragile)

@@ -1,5 +1,5 @@
-"""Migrations, and life beside the coworking service: what it does to its own tables, by whatever role, succeeds as it
-would without us; reports are then right or 503, never wrong, and right again after `make migrate`."""
+"""Migrations, and the coworking service's changes of its own tables: they succeed as they would without us, in any
+role; reports are then right or 503, never wrong, and right again after `make migrate`."""
 
 import concurrent.futures
 import os
@@ -11,11 +11,13 @@ import psycopg2
 import psycopg2.errors
 import pytest
 from background import Background
-from conftest import make_database, names
+from fixtures import make_database, names
 from law import DAILY_USAGE, USER_VISITS
 from load import Load
 from postgres import BINARIES, PASSWORD, ROOT, Postgres, wait_until
 from service import Service
+
+pytestmark = pytest.mark.one_build("sanitized")
 
 REPORTS = [DAILY_USAGE, USER_VISITS]
 
@@ -41,8 +43,8 @@ APPLIED = """
 SELECT split_part(obj_description('coworking_analytics'::regnamespace, 'pg_namespace'), E'\\n', 2)::jsonb -> 'migrations'"""
 MIGRATIONS = [path.stem for path in sorted(ROOT.glob("sql/migrations/*.sql"))]
 
-# What stands in the way of a change of the coworking service's tables: what depends on them, but for what
-# goes along with them (deptype a), as the rollups' triggers do.
+# What could block a change of the coworking service's tables: objects that depend on them, except those that are
+# dropped along with them (deptype a), such as our trigger.
 IN_THE_WAY = """
 SELECT classid::regclass::text, objid::text, refobjid::text, refobjsubid::text FROM pg_depend
  WHERE refclassid = 'pg_class'::regclass AND refobjid IN ('public.users'::regclass, 'public.tokens'::regclass)
@@ -53,7 +55,7 @@ ORDER BY 1, 2, 3, 4"""
 
 
 def create_role(server, rights=""):
-    """A new login role, its name and its password."""
+    """Creates a login role; returns its name, which is also its password."""
     role = f"role_{next(names)}"
     with server.connect("postgres") as connection:
         connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}' {rights}")
@@ -75,8 +77,8 @@ def test_a_migration_creates_what_the_reports_need(server):
     migration = database.migrate()
     assert (migration.returncode, migration.stderr) == (0, "")
     assert len(migration.stdout.splitlines()) == 1
-    assert database.execute("SELECT * FROM coworking_analytics.daily_usage()") == []
-    assert database.execute("SELECT * FROM coworking_analytics.user_visits()") == []
+    assert database.execute("SELECT * FROM coworking_analytics.days()") == []
+    assert database.execute("SELECT * FROM coworking_analytics.user_visits_after(0)") == []
 
 
 def test_a_second_migration_changes_nothing(server):
@@ -90,7 +92,7 @@ def test_a_second_migration_changes_nothing(server):
     assert len(before) > 20
 
 
-def test_migrations_at_once_in_one_new_cluster():
+def test_concurrent_migrations_of_two_databases_on_a_new_server():
     server = Postgres()
     try:
         databases = [server.create_database(next(names)) for _ in range(2)]
@@ -103,13 +105,13 @@ def test_migrations_at_once_in_one_new_cluster():
         for database in databases:
             assert list(database.execute(APPLIED)[0][0]) == MIGRATIONS
             with database.connect(user=database.user, password=database.password) as reader:
-                assert reader.execute("SELECT * FROM coworking_analytics.daily_usage()") == []
+                assert reader.execute("SELECT * FROM coworking_analytics.days()") == []
     finally:
         server.close()
 
 
 @pytest.mark.parametrize("round_number", range(3))
-def test_eight_migrations_at_once(server, round_number):
+def test_eight_concurrent_migrations(server, round_number):
     database = server.create_database(f"{next(names)}_{round_number}")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         migrations = list(pool.map(lambda _: database.migrate(), range(8)))
@@ -135,7 +137,7 @@ def test_an_up_to_date_migration_needs_no_rights(server, hardening):
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE tokens, users", "DROP TABLE tokens", "ALTER TABLE users RENAME TO u"])
-def test_a_database_without_the_tables_is_refused_in_one_line(server, statement):
+def test_a_database_without_the_tables_is_an_error_of_one_line(server, statement):
     database = server.create_database(next(names))
     database.execute(statement)
     migration = database.migrate()
@@ -174,7 +176,7 @@ def test_a_migrator_makes_another_role_a_reader(server, reader):
             migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
             assert (migration.returncode, migration.stderr) == (0, "")
         with database.connect(user=reader, password="reads") as connection:
-            assert connection.execute("SELECT * FROM coworking_analytics.user_visits()") == []
+            assert connection.execute("SELECT * FROM coworking_analytics.user_visits_after(0)") == []
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 connection.execute("SELECT first_name FROM users")
     finally:
@@ -182,8 +184,8 @@ def test_a_migrator_makes_another_role_a_reader(server, reader):
 
 
 def owned_database(server, attributes=""):
-    """A database that belongs to a role of its own, which migrates it for another; and that role."""
-    make_database(server)  # the reader's role is the whole cluster's
+    """A database and the role that owns it, which migrates it for another role, the reader."""
+    make_database(server)  # creates our roles, which all databases share
     database = server.create_database(next(names))
     owner = create_role(server, attributes)
     database.execute(f"ALTER TABLE users OWNER TO {owner}; ALTER TABLE tokens OWNER TO {owner};"
@@ -193,15 +195,16 @@ def owned_database(server, attributes=""):
 
 
 def assert_reads(database):
-    """The workers' role has what it needs."""
+    """The workers' role can read a report."""
     with database.connect(user=database.user, password=database.password) as connection:
-        assert connection.execute("SELECT * FROM coworking_analytics.user_visits()") == []
+        assert connection.execute("SELECT * FROM coworking_analytics.user_visits_after(0)") == []
 
 
 def test_the_tables_owner_can_migrate(server):
     database, owner = owned_database(server, "CREATEROLE")
-    # From PostgreSQL 16 on this option comes with creating the role, which here another test did.
-    database.execute(f"GRANT coworking_analytics_reader TO {owner} WITH ADMIN OPTION")
+    # Since PostgreSQL 16 the role that creates another gets this option. Here another test created it.
+    database.execute("GRANT coworking_analytics_reader, coworking_analytics_logger, coworking_analytics_keeper"
+                     f" TO {owner} WITH ADMIN OPTION")
     migration = database.migrate(MIGRATE_USERNAME=owner, MIGRATE_PASSWORD=owner)
     assert migration.returncode == 0, migration.stderr
     assert_reads(database)
@@ -235,8 +238,8 @@ def test_nothing_of_ours_depends_on_the_tables(server):
     assert len(before) > 5
 
 
-@pytest.mark.parametrize("function", ["daily_usage", "user_visits"])
-def test_others_may_not_run_the_functions(server, function):
+@pytest.mark.parametrize("function", ["days", "user_tokens"])
+def test_other_roles_may_not_run_the_functions(server, function):
     database = make_database(server)
     role = create_role(server)
     with database.connect(user=role, password=role) as connection:
@@ -244,12 +247,12 @@ def test_others_may_not_run_the_functions(server, function):
             connection.execute(f"SELECT * FROM coworking_analytics.{function}()")
 
 
-# The coworking service's changes of its own tables
+# Changes that the coworking service makes to its own tables
 
 
 @pytest.fixture(scope="module")
 def coworking(server):
-    """A database for one service to stay on, while its tables change beneath it."""
+    """A database whose tables change while one service stays connected."""
     database = server.create_database(next(names))
     database.owner = create_role(server)
     database.user = database.password = create_role(server)  # the workers' role
@@ -258,7 +261,7 @@ def coworking(server):
 
 @pytest.fixture(scope="module")
 def coworking_service(programs, coworking):
-    """That service, never restarted."""
+    """That service. Nothing restarts it."""
     reset(coworking, "tables owner")
     running = Service(programs, coworking.environment(), FCGI_WORKERS="2")
     pid = running.process.pid
@@ -268,12 +271,12 @@ def coworking_service(programs, coworking):
 
 
 def migrate(database):
-    """As `make migrate` does it, by a role that may."""
+    """Migrates as a superuser."""
     migration = database.migrate(MIGRATE_USERNAME="postgres", MIGRATE_PASSWORD=PASSWORD)
     assert migration.returncode == 0, migration.stderr
 
 
-# A tables' owner may do what it does with its tables; a database's owner may also change schema public.
+# The owner of the tables may change them; the owner of the database may also change schema public.
 ROLES = ["superuser", "database owner", "tables owner"]
 
 RESET = """
@@ -299,7 +302,7 @@ ALTER DATABASE {database} OWNER TO postgres"""
 
 
 def reset(database, role, migrated=True):
-    """New tables with the example, owned by the superuser or by a plain role, migrated or as if never migrated."""
+    """Recreates the tables with the example, owned by a superuser or a plain role, with or without our schema."""
     owner = database.owner
     database.execute(RESET.format(owner=owner, database=database.name))
     database.run_file(ROOT / "sql/coworking/tables.sql")
@@ -315,12 +318,12 @@ def reset(database, role, migrated=True):
 
 
 def login(database, role):
-    """How the coworking service connects."""
+    """Arguments to connect as the coworking service."""
     return {} if role == "superuser" else {"user": database.owner, "password": database.owner}
 
 
 def lawful(database, path):
-    """What a report has to answer now; None when the plain query itself fails."""
+    """What a report has to answer now; None when the plain query fails."""
     try:
         return law.ANSWERS[path](database)
     except psycopg2.errors.ProgrammingError:
@@ -328,7 +331,7 @@ def lawful(database, path):
 
 
 class Readers(Background):
-    """Reads both reports all the while, and remembers every body."""
+    """Keeps reading both reports, and remembers every body."""
 
     def __init__(self, service):
         super().__init__(*((self._read, path) for path in REPORTS))
@@ -341,11 +344,11 @@ class Readers(Background):
         return self
 
     def wait_for_more(self):
-        """Until each report has been read in full once more."""
+        """Waits until each report has been read once more."""
         counts = {path: len(seen) for path, seen in self.seen.items()}
         deadline = time.monotonic() + 30
         while any(len(self.seen[path]) < counts[path] + 2 for path in REPORTS):
-            assert time.monotonic() < deadline, "no answers any more"
+            assert time.monotonic() < deadline, "no more answers"
             time.sleep(0.005)
 
     def _read(self, path):
@@ -363,7 +366,7 @@ class Readers(Background):
 
 
 def check_after(service, database, seen, allowed):
-    """Right or 503 before the migration, right after it, and nothing else in between."""
+    """Reports are right or 503 before the migration and right after it; meanwhile, only allowed bodies were seen."""
     for path in REPORTS:
         answer = service.get(path)
         assert answer.status == 503 and answer.headers["Retry-After"] or answer.body == lawful(database, path)
@@ -479,8 +482,8 @@ def test_no_change_of_the_tables_ends_in_a_deadlock_with_a_report(coworking, cow
 @pytest.mark.parametrize("path", REPORTS)
 @pytest.mark.parametrize("first, second", [("users", "tokens"), ("tokens", "users")])
 def test_a_change_of_both_tables_in_one_transaction(coworking, coworking_service, path, first, second):
-    """A report that waits for one table must not hold the other against the transaction it waits for: whoever begins
-    to wait more than deadlock_timeout (1 s) later is the one that PostgreSQL makes fail."""
+    """A report that waits for one table must not hold a lock on the other that the same transaction needs: of the two,
+    PostgreSQL would cancel the one that started to wait last, after deadlock_timeout (1 s)."""
     reset(coworking, "tables owner")
     waiting = """SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid)
                   WHERE waitstart < clock_timestamp() - interval '1.5 s' AND usename = %s AND datname = %s"""
@@ -497,7 +500,7 @@ def test_a_change_of_both_tables_in_one_transaction(coworking, coworking_service
 
 
 @pytest.mark.parametrize("role", ["superuser", "tables owner"])
-def test_rows_hidden_by_row_security_are_no_shorter_report(coworking, coworking_service, role):
+def test_row_security_never_shortens_a_report(coworking, coworking_service, role):
     reset(coworking, role)
     with coworking.connect(**login(coworking, role)) as connection:
         connection.execute("ALTER TABLE tokens ENABLE ROW LEVEL SECURITY")
@@ -509,10 +512,9 @@ def test_rows_hidden_by_row_security_are_no_shorter_report(coworking, coworking_
 def archive(database, program, role, *arguments):
     """Runs pg_dump or pg_restore as the coworking service would."""
     user, password = ("postgres", PASSWORD) if role == "superuser" else (database.owner, database.owner)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     return subprocess.run([BINARIES / program, "-h", "127.0.0.1", "-p", str(database.server.port), "-U", user,
                            "-d", database.name, *map(str, arguments)],
-                          env={**clean, "PGPASSWORD": password}, capture_output=True, text=True, check=False)
+                          env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, check=False)
 
 
 DUMPS = {"its tables": ["-t", "public.users", "-t", "public.tokens"], "its schema": ["-n", "public"],
@@ -521,7 +523,7 @@ DUMPS = {"its tables": ["-t", "public.users", "-t", "public.tokens"], "its schem
 
 @pytest.mark.parametrize("options", [[], ["--if-exists"], ["--single-transaction"], ["--no-privileges", "--no-owner"]],
                          ids=" ".join)
-# A role that may not create a schema cannot restore one: the whole database is for its owner to restore.
+# A role that may not create a schema cannot restore one, so only its owner restores the whole database.
 @pytest.mark.parametrize("dumped, role", [(dumped, role) for dumped in DUMPS for role in ROLES
                                           if (dumped, role) != ("the whole database", "tables owner")])
 def test_the_coworking_service_restores_a_dump_with_clean(coworking, coworking_service, tmp_path, role, dumped, options):
@@ -556,7 +558,7 @@ def test_the_owner_dumps_the_whole_database(coworking, tmp_path):
     dump = archive(coworking, "pg_dump", "tables owner", "-f", tmp_path / "dump.sql")
     assert (dump.returncode, dump.stderr) == (0, "")
     text = (tmp_path / "dump.sql").read_text()
-    assert "COPY public.tokens" in text and "coworking_analytics.daily_usage" in text
+    assert "COPY public.tokens" in text and "coworking_analytics.days" in text
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])

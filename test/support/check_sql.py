@@ -3,6 +3,7 @@
 
 import sys
 
+import environment
 import psycopg2
 from postgres import ROOT, Postgres
 
@@ -22,6 +23,7 @@ def check(database):
                 sys.exit(f"{path.relative_to(ROOT)}: {error}")
 
 
+environment.scrub()
 server = Postgres()
 try:
     check(server.create_database("lint"))

@@ -69,11 +69,11 @@ def workers_on(server, database):
                                   "AND application_name = 'coworking-analytics'")[0][0]
 
 
-def catch_up(primary, standby, seconds=30):
-    """Waits until a standby has replayed all that the primary has written."""
+def catch_up(primary, standby, seconds=30, what="replay"):
+    """Waits until a standby has replayed, or with what="receive" only received, all that the primary has written."""
     position, = primary.execute("SELECT pg_current_wal_lsn()")
     with standby.connect(primary.name) as connection:
-        wait_until(lambda: connection.execute("SELECT pg_last_wal_replay_lsn() >= %s", position)[0][0], seconds, "the standby")
+        wait_until(lambda: connection.execute(f"SELECT pg_last_wal_{what}_lsn() >= %s", position)[0][0], seconds, "the standby")
 
 
 def burn_transactions(database, snapshot, most=1000):

@@ -37,8 +37,8 @@ def create_login(database, name, rights=""):
     return {"user": name, "password": name}
 
 
-def create_rollups_database(server, name):
-    """A database with users and a few tokens, prepared for a reader; a writer has rights on the two tables alone."""
+def create_coworking_database(server, name):
+    """A database with the coworking service's roles, and nothing of ours; a writer has rights on the two tables alone."""
     database = server.create_database(name)
     database.reader = create_login(database, f"{name}_reader", f"ALTER ROLE {name}_reader SET jit = off")  # as our sessions
     database.user, database.password = database.reader["user"], database.reader["password"]
@@ -46,14 +46,20 @@ def create_rollups_database(server, name):
         GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON users, tokens TO {name}_writer;
         GRANT USAGE ON SEQUENCE users_id_seq, tokens_id_seq TO {name}_writer;
         ALTER ROLE {name}_writer SET deadlock_timeout = '20ms'""")
+    # Who keeps the rollups; no login role has this one's rights, so a superuser takes them on.
+    database.keeper = {"options": "-c role=coworking_analytics_keeper"}
+    return database
+
+
+def create_rollups_database(server, name):
+    """The same with users and a few tokens, prepared for a reader, and all folded."""
+    database = create_coworking_database(server, name)
     database.execute(f"""
         {USERS};
         INSERT INTO tokens ({COLUMNS})
         SELECT n % 30 + 1, 'x', at, at + n * interval '6 s'
           FROM (SELECT n, timestamp '2024-02-28' + n * interval '7 min' FROM generate_series(1, 400) AS n) AS t (n, at);
         SELECT setval('tokens_id_seq', 1000)""")
-    # Who keeps the rollups; no login role has this one's rights, so a superuser takes them on.
-    database.keeper = {"options": "-c role=coworking_analytics_keeper"}
     migrate(database)
     with database.connect(**database.keeper) as connection:
         fold_all(connection)  # what the logger does not do for so few

@@ -5,10 +5,10 @@ import csv
 import io
 import json
 
+from reports import REPORTS  # noqa: F401 # those who ask for the law of all find their names here
+
 DAILY_USAGE = "/api/reports/daily_usage"
 USER_VISITS = "/api/reports/user_visits"
-REPORTS = ["/api/reports/" + name for name in (
-    "daily_usage", "user_visits", "hourly_usage", "token_redemption", "new_users", "summary")]
 
 DAILY_USAGE_QUERY = """
 SELECT created_at::date AS date, count(*) AS visits
@@ -40,8 +40,7 @@ FROM public.tokens
 GROUP BY 1 ORDER BY 1"""
 
 # What each function of schema coworking_analytics has to answer.
-FUNCTIONS = {"daily_usage": DAILY_USAGE_QUERY, "user_visits": USER_VISITS_QUERY, "days": DAYS_QUERY,
-             "hours": HOURS_QUERY, "user_tokens": USER_TOKENS_QUERY}
+FUNCTIONS = {"days": DAYS_QUERY, "hours": HOURS_QUERY, "user_tokens": USER_TOKENS_QUERY}
 
 
 def differences(function):
@@ -77,6 +76,7 @@ ANSWERS = {DAILY_USAGE: daily_usage, USER_VISITS: user_visits}
 BETWEEN = "BETWEEN coalesce(%(from)s::date, '-infinity') AND coalesce(%(to)s::date, 'infinity')"
 BOTH_PERIODS = "BETWEEN %(from)s::date - (%(to)s::date - %(from)s::date + 1) AND"
 
+# By the report's name; test_reports.py holds that each report has one.
 QUERIES = {
     "daily_usage": f"""
 SELECT date_trunc(%(every)s, created_at)::date AS date, count(*) AS visits
@@ -87,6 +87,10 @@ GROUP BY 1 ORDER BY 1""",
 SELECT extract(isodow FROM created_at)::int AS weekday, extract(hour FROM created_at)::int AS hour, count(*) AS visits
 FROM public.tokens WHERE used_at IS NOT NULL AND created_at::date {BETWEEN}
 GROUP BY 1, 2 ORDER BY 1, 2""",
+    "busiest_days": f"""
+SELECT created_at::date AS date, count(*) AS visits
+FROM public.tokens WHERE used_at IS NOT NULL AND created_at::date {BETWEEN}
+GROUP BY 1 ORDER BY 2 DESC, 1""",
     "token_redemption": f"""
 SELECT created_at::date AS date, count(*) AS requested, count(used_at) AS used,
        count(*) FILTER (WHERE used_at < created_at) AS used_before_request,
@@ -141,18 +145,20 @@ def read(database, name, parameters):
     rows = [{column: read_cell(column, text) for column, text in zip(columns, line)} for line in lines]
     if name == "summary" and not period:
         rows = []
-    return columns, page(rows, parameters) if name == "user_visits" else rows
+    if name == "user_visits":
+        rows = start_after(rows, parameters)
+    return columns, rows[:int(parameters["limit"])] if "limit" in parameters else rows
 
 
-def page(users, parameters):
-    """Some of the users of user_visits, in some order."""
+def start_after(users, parameters):
+    """The users of user_visits in some order, those behind the last one of a page."""
     after = [int(number) for number in parameters.get("after", "").split(",") if number]
     if parameters.get("order") == "visits":
         users = sorted(users, key=lambda user: (-user["visits"], user["user_id"]))
         users = [user for user in users if not after or (-user["visits"], user["user_id"]) > (-after[0], after[1])]
     else:
         users = [user for user in users if not after or user["user_id"] > after[0]]
-    return users[:int(parameters["limit"])] if "limit" in parameters else users
+    return users
 
 
 def render_csv(columns, rows):

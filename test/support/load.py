@@ -7,6 +7,7 @@ import socket
 import time
 
 from background import Background
+from keys import sign
 from postgres import wait_until
 
 REPORTS = ("/api/reports/daily_usage", "/api/reports/user_visits")
@@ -127,7 +128,7 @@ class Batch:
         self.started = time.monotonic()
         self.waiting = selectors.DefaultSelector()
         self.answers = []  # (the whole answer as it came, seconds)
-        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        request = sign(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(), service.key)
         for _ in range(number):
             connection = socket.create_connection(("127.0.0.1", service.port))
             connection.sendall(request)

@@ -1,6 +1,8 @@
 """The manifests as a pod under podman, with a database container beside it, and a client for both."""
 
 import concurrent.futures
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -8,10 +10,13 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 import tempfile
 import time
 
 import yaml
+from environment import outward
+from keys import key_of_tests
 from postgres import PASSWORD, ROOT, Database, Postgres, free_port, is_alive, processes_below, wait_until
 from service import Service
 
@@ -22,7 +27,7 @@ BASE = re.search(r"^ARG BASE=(.*)$", (ROOT / "docker/Dockerfile").read_text(), r
 def podman(*arguments, check=True, timeout=600, **options):
     """Runs podman and returns the finished process."""
     done = subprocess.run(["podman", *map(str, arguments)], capture_output=True, text=True, check=False,
-                          timeout=timeout, **options)
+                          env=outward(), timeout=timeout, **options)
     assert not check or done.returncode == 0, f"podman {' '.join(map(str, arguments))}: {done.stderr}"
     return done
 
@@ -30,11 +35,20 @@ def podman(*arguments, check=True, timeout=600, **options):
 def complaint(*command):
     """Runs a command; the last line of what it complains of, or None when it succeeds."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(command, env=outward(), capture_output=True, text=True, check=False, timeout=600)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
     return f"{pathlib.Path(command[0]).name}: {lines[-1]}" if done.returncode else None
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """One process of a run installs or builds while the others wait; they then find its results."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/pod.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def lay_podman():
@@ -43,10 +57,11 @@ def lay_podman():
     if shutil.which("podman") or not setup.exists():
         return None
     suite = re.search(r":(\w+)-slim$", BASE)[1]
-    reason = complaint(setup, suite) or complaint(ROOT / "docker/local/setup", "pod")
-    if reason is None:
-        folder = subprocess.check_output([setup, suite], text=True).strip()
-        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    with one_at_a_time():
+        reason = complaint(setup, suite) or complaint(ROOT / "docker/local/setup", "pod")
+        if reason is None:
+            folder = subprocess.check_output([setup, suite], env=outward(), text=True).strip()
+            os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
     return reason
 
 
@@ -79,17 +94,17 @@ class Network:
     """A network of the tests' own, and the images that run in it."""
 
     def __init__(self):
-        (ROOT / "build").mkdir(exist_ok=True)
         self.name = f"coworking-test-{os.getpid()}"
-        self.image = self._build_image()
         self.database_image = "localhost/coworking-analytics-database"
-        podman("build", "-q", "-f", ROOT / "docker/Dockerfile", "--target", "database", "-t", self.database_image, ROOT)
+        with one_at_a_time():
+            self.image = self._build_image()
+            podman("build", "-q", "-f", ROOT / "docker/Dockerfile", "--target", "database", "-t", self.database_image, ROOT)
         podman("network", "create", self.name)
 
     @staticmethod
     def _build_image():
         """As `make image` does it; the first word it prints is the image's name."""
-        built = subprocess.run(["make", "-s", "image"], cwd=ROOT, capture_output=True, text=True, check=False)
+        built = subprocess.run(["make", "-s", "image"], cwd=ROOT, env=outward(), capture_output=True, text=True, check=False)
         assert built.returncode == 0, built.stderr
         return built.stdout.split(": ")[0].strip()
 
@@ -172,11 +187,13 @@ class Pod(Service):
     count = 0
     ended = False
 
-    def __init__(self, network, environment, wait=True, image=None, port=None, **variables):  # pylint: disable=super-init-not-called
+    def __init__(self, network, environment, wait=True, image=None, port=None,  # pylint: disable=super-init-not-called
+                 keys=None, **variables):
         Pod.count += 1
         self.port = port or free_port()
         self.network = network
         self.suffix = f"-test-{os.getpid()}-{Pod.count}"
+        self.key = key_of_tests().field
         self.name = f"coworking{self.suffix}-pod"
         self.image = image or network.image
         self.told = None
@@ -184,10 +201,10 @@ class Pod(Service):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-pod.", dir=ROOT / "build"))
         variables = {**environment, **variables}
         secrets = {"coworking": {key: variables.pop(key) for key in ("DB_PASSWORD",)},
+                   "coworking-keys": {"keys": key_of_tests().line if keys is None else keys} if keys is not False else {},
                    "coworking-migrate": {key: variables.pop(key) for key in list(variables) if key.startswith("MIGRATE_")}}
         self._write(variables, {name: values for name, values in secrets.items() if values or name == "coworking"})
-        self.play = podman("kube", "play", "--network", network.name, "--publish", f"127.0.0.1:{self.port}:5153",
-                           self.folder / "pod.yaml", check=False)
+        self._play()
         if wait:
             try:
                 assert self.play.returncode == 0, self.play.stderr + "".join(self.log)
@@ -195,6 +212,13 @@ class Pod(Service):
             except BaseException:
                 self.kill()
                 raise
+
+    def _play(self):
+        """Starts it; again where runc could not copy itself, which happens while another of its copies is being written."""
+        play = ["kube", "play", "--network", self.network.name, "--publish", f"127.0.0.1:{self.port}:5153", self.folder / "pod.yaml"]
+        self.play = podman(*play, check=False)
+        if "ensure we are a cloned binary" in self.play.stderr:
+            self.play = podman(*play, "--replace", check=False)
 
     def _write(self, variables, secrets):
         # A value of None takes the key out.
@@ -216,16 +240,28 @@ class Pod(Service):
         (self.folder / "pod.yaml").write_text(re.sub(r"name: (run|tmp)$", rf"name: \1{self.suffix}", manifests.stdout,
                                                      flags=re.MULTILINE))
 
+    def write_keys(self, text):
+        """Replaces the file of keys, as a cluster does some time after the Secret has changed."""
+        [volume] = [mount["Name"] for mount in self.inspect("nginx")["Mounts"] if mount["Destination"] == "/app/access"]
+        (self.folder / "keys").write_text(text)
+        with tarfile.open(self.folder / "keys.tar", "w") as archive:
+            archive.add(self.folder / "keys", "keys")
+        podman("volume", "import", volume, self.folder / "keys.tar")
+
     def container(self, name):
         """podman's name of a container of the manifests."""
         return f"{self.name}-{name}"
 
-    def is_up(self):
-        """Whether nginx and both pools answer: what the manifests' startup and readiness probes ask, but for the database."""
+    def answers(self):
+        """Whether nginx does."""
         try:
-            return self.get("/health_check").status == 200 and self.get("/api/none").status == 404
+            return self.get("/health_check").status == 200
         except OSError:
             return False
+
+    def is_up(self):
+        """Whether nginx and both pools answer: what the manifests' startup and readiness probes ask, but for the database."""
+        return self.answers() and self.get("/api/none").status == 404
 
     def inspect(self, name):
         """What podman knows of a container."""

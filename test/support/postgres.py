@@ -1,8 +1,12 @@
 """A throwaway PostgreSQL server on a free port of the loopback interface."""
 
+import atexit
 import contextlib
+import functools
+import itertools
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -19,11 +23,25 @@ UNPRIVILEGED = ["setpriv", "--reuid=www-data", "--regid=www-data", "--init-group
 PASSWORD = "s3cret-of-the-tests"
 
 
+@functools.cache
+def _own_ports():
+    """200 ports, in turn, that no other process of tests uses while this one runs. All are below those that the kernel
+    gives to clients (ip_local_port_range), which could take a port between its choice and its use."""
+    claim = socket.socket(socket.AF_UNIX)
+    for first in random.sample(range(10_000, 32_600, 200), 113):
+        with contextlib.suppress(OSError):
+            claim.bind(f"\0coworking-test-ports.{first}")  # held by its name until this process ends
+            return claim, itertools.cycle(range(first, first + 200))
+    raise AssertionError("all ports belong to other runs of the tests")
+
+
 def free_port():
-    """A port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on."""
+    for port in _own_ports()[1]:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))
+            return port
+    raise AssertionError("cycle() ends")
 
 
 def processes_below(pid):
@@ -45,28 +63,49 @@ def is_alive(pid):
         return False
 
 
+def run_unprivileged(*command):
+    """Runs a command as a user whom PostgreSQL's programs accept."""
+    subprocess.run([*UNPRIVILEGED, *map(str, command)], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+
+def make_folder():
+    """A folder that belongs to this user."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-postgres."))
+    if UNPRIVILEGED:
+        shutil.chown(folder, "www-data", "www-data")
+    return folder
+
+
+@functools.cache
+def new_cluster():
+    """A new cluster's data, of which every server gets a copy: that is quicker than initdb."""
+    folder = make_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    password_file = folder / "password"
+    password_file.write_text(PASSWORD)
+    password_file.chmod(0o644)
+    run_unprivileged(BINARIES / "initdb", "-D", folder / "data", "-U", "postgres", f"--pwfile={password_file}",
+                     "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    return folder / "data"
+
+
 class Postgres:
     """One server with its data in a folder of its own; close() leaves nothing."""
 
-    def __init__(self, settings=""):
+    def __init__(self, settings="", port=None):
         self.settings = settings  # that beat those below, as options of the server
         self._choose_place()
-        password_file = self.folder / "password"
-        password_file.write_text(PASSWORD)
-        password_file.chmod(0o644)
-        self._run("initdb", "-D", self.folder / "data", "-U", "postgres", f"--pwfile={password_file}",
-                  "--auth=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        self.port = port or self.port
+        run_unprivileged("cp", "-a", new_cluster(), self.folder / "data")
         self.start()
 
     def _choose_place(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coworking-test-postgres."))
-        if UNPRIVILEGED:
-            shutil.chown(self.folder, "www-data", "www-data")
+        self.folder = make_folder()
         self.port = free_port()
 
-    def _run(self, program, *arguments):
-        subprocess.run([*UNPRIVILEGED, BINARIES / program, *map(str, arguments)],
-                       check=True, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    @staticmethod
+    def _run(program, *arguments):
+        run_unprivileged(BINARIES / program, *arguments)
 
     def start(self):
         """Starts the server and waits until it takes connections."""
@@ -244,9 +283,8 @@ class Database:
 
     def migrate(self, **environment):
         """Does what `make migrate` does; returns the finished process."""
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "PG", "MIGRATE_", "ROLLUPS"))}
-        return subprocess.run([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, env={**clean, **self.environment(), **environment},
-                              capture_output=True, text=True, check=False)
+        return subprocess.run([ROOT / "build/analytics-fcgi", "--migrate"], cwd=ROOT, capture_output=True, text=True, check=False,
+                              env={**os.environ, **self.environment(), **environment})
 
     def snapshot(self):
         """What an answer's ETag stands for: it changes with every write on the server, whoever's it is."""

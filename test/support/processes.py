@@ -38,6 +38,14 @@ def open_file_sizes(pids, folder):
     return [size for pid in pids for name, size in _open_files(pid) if name.startswith(str(folder))]
 
 
+def listening_ports(pids):
+    """The TCP ports on which processes listen, whatever the address."""
+    sockets = {name[len("socket:["):-1] for pid in pids for name, _ in _open_files(pid) if name.startswith("socket:")}
+    lines = [line.split() for table in ("tcp", "tcp6") if (path := pathlib.Path("/proc/net", table)).exists()
+             for line in path.read_text().splitlines()[1:]]
+    return {int(fields[1].rpartition(":")[2], 16) for fields in lines if fields[3] == "0A" and fields[9] in sockets}
+
+
 def open_sockets(pids):
     """How many sockets processes hold open."""
     return sum(name.startswith("socket:") for pid in pids for name, _ in _open_files(pid))

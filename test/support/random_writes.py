@@ -88,7 +88,6 @@ TRUNCATING = {"truncate": 4, "truncate both": 2, "truncate, cascade": 2, "trunca
               "insert many": 4, "copy": 4, "use many": 2, "delete some": 2}
 
 
-
 class Values:
     """Random parts of statements, as SQL."""
 

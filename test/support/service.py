@@ -10,10 +10,8 @@ import subprocess
 import threading
 import time
 
+from keys import KeysFile, sign, key_of_tests
 from postgres import ROOT, free_port, is_alive, processes_below, wait_until
-
-# Variables of ours that a run takes from the test alone.
-OUTSIDE = ("DB_", "PG", "MIGRATE_", "LOGGER_", "FCGI_", "APP_", "STATEMENT_", "LOG_LEVEL", "MAX_REPLICA_LAG_MS")
 
 
 class Answer:
@@ -29,15 +27,33 @@ class Answer:
         return json.loads(self.body)
 
 
-class Service:
-    """nginx, both pools and the logger, against one database."""
+class Connection(http.client.HTTPConnection):
+    """A connection to a service. Requests carry its key, unless they have credentials of their own."""
 
-    def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, **variables):
+    def __init__(self, service, timeout):
+        super().__init__("127.0.0.1", service.port, timeout=timeout)
+        self.key = service.key
+
+    def request(self, method, url, body=None, headers=None, *, encode_chunked=False):
+        super().request(method, url, body, {**self.key, **(headers or {})}, encode_chunked=encode_chunked)
+
+
+class Service:
+    """nginx, both pools and the logger, against one database. It wants keys if it gets the text of a file of keys; requests
+    then carry the tests' key."""
+
+    key = {}  # the header field that each request carries
+    keys_file = None
+
+    def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, prefix=(), keys=None, **variables):
+        if keys is not None:
+            self.keys_file = KeysFile(keys)
+            self.key = key_of_tests().field
+            variables["KEYS_FILE"] = str(self.keys_file.path)
         self.port = free_port()
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(OUTSIDE)}
         self.process = subprocess.Popen(
-            [ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
-            env={**clean, "PROGRAMS": str(programs), "APP_PORT": str(self.port),
+            [*prefix, ROOT / "docker/local/run"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+            env={**os.environ, "PROGRAMS": str(programs), "APP_PORT": str(self.port),
                  "ASAN_OPTIONS": "detect_leaks=1", **(environment or {}), **variables})
         self.told = None  # when it was told to end
         self.log, self.errors = [], []
@@ -89,7 +105,7 @@ class Service:
 
     def connect(self, timeout=30):
         """A connection to nginx."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        return Connection(self, timeout)
 
     def request(self, path, method="GET", headers=None, timeout=30, body=None):
         """One request on a connection of its own."""
@@ -108,7 +124,7 @@ class Service:
     def raw(self, data, timeout=15):
         """Sends bytes as they are, returns all that comes back until the other side closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
-            connection.sendall(data)
+            connection.sendall(sign(data, self.key))
             received = b""
             while chunk := connection.recv(65536):
                 received += chunk
@@ -137,11 +153,20 @@ class Service:
         self.process.wait(seconds)
         for reader in self.readers:
             reader.join(5)
+        self._remove_keys()
         left = [pid for pid in pids if is_alive(pid)]
         assert not left, f"processes left: {left}"
         assert directory is None or not directory.exists(), "the run's folder is left"
         errors = "".join(self.errors)
         assert "Sanitizer" not in errors and "runtime error" not in errors, errors
+
+    def write_keys(self, text):
+        """Replaces the file of keys."""
+        self.keys_file.write(text)
+
+    def _remove_keys(self):
+        if self.keys_file:
+            self.keys_file.close()
 
     def kill(self):
         """Ends what may be left, for a test that has failed already."""
@@ -152,13 +177,13 @@ class Service:
             except ProcessLookupError:
                 pass
         self.process.wait()
+        self._remove_keys()
 
 
 def run_logger(programs, database, port, prefix=(), **variables):
     """One run of the logger, as the last words of a command: its status and its line."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(OUTSIDE)}
     finished = subprocess.run([*prefix, programs / "usage-logger"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              env={**clean, **database.environment(), "APP_PORT": str(port), **variables},
+                              env={**os.environ, **database.environment(), "APP_PORT": str(port), **variables},
                               timeout=60, check=False)
     assert finished.stderr == "", finished.stderr
     [text] = finished.stdout.splitlines()

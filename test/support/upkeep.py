@@ -1,6 +1,6 @@
 """What tests of the surroundings ask of the rollups' upkeep, by the names that the SQL has for it."""
 
-from exactness import compare, create_login, migrate
+from exactness import compare, create_coworking_database, migrate  # noqa: F401
 from postgres import wait_until
 from random_writes import COLUMNS, USERS
 
@@ -10,18 +10,6 @@ INSERT INTO tokens ({COLUMNS})
 SELECT n % 30 + 1, 'x', at, at + n * interval '6 s'
   FROM (SELECT n, timestamp '2024-02-28' + n * interval '7 min' FROM generate_series(1, 2400) AS n) AS t (n, at);
 SELECT setval('tokens_id_seq', 3000), setval('users_id_seq', 1000)"""
-
-
-def create_coworking_database(server, name):
-    """A database with the coworking service's rows and roles, and nothing of ours."""
-    database = server.create_database(name)
-    database.reader = create_login(database, f"{name}_reader", f"ALTER ROLE {name}_reader SET jit = off")  # as our sessions
-    database.user, database.password = database.reader["user"], database.reader["password"]
-    database.writer = create_login(database, f"{name}_writer", f"""
-        GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON users, tokens TO {name}_writer;
-        GRANT USAGE ON SEQUENCE users_id_seq, tokens_id_seq TO {name}_writer""")
-    database.keeper = {"options": "-c role=coworking_analytics_keeper"}
-    return database
 
 
 def prepare(database, **environment):

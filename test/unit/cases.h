@@ -11,15 +11,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* cmocka.h names types of the headers above and includes none of them. */
+/* cmocka.h needs types of the headers above, and does not include them. */
 #include <cmocka.h>
 
 enum { CASES_MAX = 192 };
 
-static struct CMUnitTest cases[CASES_MAX]; /* cmocka passes over the places left empty */
+static struct CMUnitTest cases[CASES_MAX]; /* cmocka skips empty entries */
 static size_t case_count;
 
-/* The test finds its line of the table at *state. */
+/* *state points to the test's line of the table. */
 static inline void add_case(const char *name, CMUnitTestFunction test, const void *line) {
     assert(case_count < CASES_MAX);
     cases[case_count].name = name;
@@ -33,7 +33,7 @@ static inline void add_case(const char *name, CMUnitTestFunction test, const voi
     add_case((table)[line].name, test, &(table)[line])
 
 static inline int run_cases(const char *group) {
-    /* A sanitizer ends the process at once: the results so far must have been written by then. */
+    /* A sanitizer ends the process at once, so results must not stay in the buffer. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     return cmocka_run_group_tests_name(group, cases, NULL, NULL);
 }

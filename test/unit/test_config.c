@@ -1,32 +1,33 @@
-/* The environment: defaults, bounds, stand-ins, the password file, and errors that repeat nothing.
- */
+/* The environment: defaults, bounds, second names, white space, the password file, and errors
+ * without values. */
 #include "config.h"
 
 #include "cases.h"
+#include "problems.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ERROR_SIZE = 256, SETTINGS_SIZE = 256 };
+enum { SETTINGS_SIZE = 256 };
 
 static char message_output[64] = "CMOCKA_MESSAGE_OUTPUT="; /* cmocka reads it at every result */
 
-/* Settings have | between them; a name without = is not set. What is required is set beforehand. */
-static bool load(const char *settings, struct config *config, char error[ERROR_SIZE]) {
-    static char copy[SETTINGS_SIZE]; /* holds what the environment points into */
+/* Settings are separated by |; a name without = is unset. Required variables are set before. */
+static bool load(const char *settings, struct config *config, struct problems *problems) {
+    static char copy[SETTINGS_SIZE]; /* the environment points into it */
     (void)snprintf(copy, sizeof copy, "DB_USERNAME=reader|DB_PASSWORD=swordfish|%s", settings);
     assert_int_equal(clearenv(), 0);
     assert_int_equal(putenv(message_output), 0);
-    *error = '\0';
+    *problems = (struct problems){0};
     for (char *rest = copy, *setting; (setting = strsep(&rest, "|"));) {
         if (strchr(setting, '='))
             assert_int_equal(putenv(setting), 0);
         else if (*setting)
             assert_int_equal(unsetenv(setting), 0);
     }
-    return config_load(config, error, ERROR_SIZE);
+    return config_load(config, problems);
 }
 
 #define TEXT(member)   offsetof(struct config, member), false
@@ -46,7 +47,7 @@ static bool load(const char *settings, struct config *config, char error[ERROR_S
 
 struct accepted {
     const char *name, *settings;
-    size_t offset; /* of the member looked at */
+    size_t offset; /* of the member to check */
     bool is_number;
     const char *value;
 };
@@ -76,6 +77,15 @@ static const struct accepted accepted[] = {
     {"DB_PORT, a list", "DB_HOST=a,b,c|DB_PORT=1,65535,5432", PORT, "1,65535,5432"},
     {"DB_PORT, a list for PGHOST", "PGHOST=a,b|DB_PORT=1,2", PORT, "1,2"},
     {"DB_PORT, one for several hosts", "DB_HOST=a,b,c|DB_PORT=5433", PORT, "5433"},
+    {"DB_USERNAME with white space", "DB_USERNAME=\t reader\r\n", USER, "reader"},
+    {"DB_USER with white space", "DB_USERNAME|DB_USER= reader", USER, "reader"},
+    {"DB_USERNAME of white space", "DB_USERNAME= |DB_USER=other", USER, "other"},
+    {"DB_PASSWORD with a line end", "DB_PASSWORD=swordfish\n", PASSWORD, "swordfish\n"},
+    {"DB_HOST with white space", "DB_HOST= a , b,/c d \n", HOST, "a,b,/c d"},
+    {"DB_HOST of white space", "DB_HOST= \n", HOST, "127.0.0.1"},
+    {"DB_PORT with white space", "DB_HOST=a,b|DB_PORT= 1 , 2\n", PORT, "1,2"},
+    {"FCGI_WORKERS with white space", "FCGI_WORKERS=\t3 ", WORKERS, "3"},
+    {"LOG_LEVEL with white space", "LOG_LEVEL=error\n", LEVEL, "3"},
     {"DB_PORT beats PGPORT", "DB_PORT=1|PGPORT=2", PORT, "1"},
     {"PGPORT stands in", "PGPORT=5433", PORT, LEFT_TO_LIBPQ},
     {"DB_NAME by default", "", NAME, "postgres"},
@@ -114,8 +124,9 @@ static const struct accepted accepted[] = {
 static void check_accepted(void **state) {
     const struct accepted *line = *state;
     struct config config;
-    char error[ERROR_SIZE], value[64];
-    assert_true(load(line->settings, &config, error));
+    struct problems problems;
+    char value[64];
+    assert_true(load(line->settings, &config, &problems));
     const void *member = (const char *)&config + line->offset;
     if (line->is_number) {
         (void)snprintf(value, sizeof value, "%ld", *(const long *)member);
@@ -151,13 +162,19 @@ static const struct refused refused[] = {
     {"DB_PORT beyond a long", "DB_PORT=99999999999999999999", "DB_PORT"},
     {"DB_PORT with a sign", "DB_PORT=+5432", "DB_PORT"},
     {"DB_PORT below zero", "DB_PORT=-5432", "DB_PORT"},
-    {"DB_PORT after a space", "DB_PORT= 5432", "DB_PORT"},
-    {"DB_PORT before a space", "DB_PORT=5432 ", "DB_PORT"},
-    {"DB_PORT before a line end", "DB_PORT=5432\n", "DB_PORT"},
+    {"DB_PORT with a space inside", "DB_PORT=54 32", "DB_PORT"},
     {"DB_PORT, hexadecimal", "DB_PORT=0x1538", "DB_PORT"},
     {"DB_PORT, a list with a bad start", "DB_HOST=a,b|DB_PORT=abc,5432", "DB_PORT"},
     {"DB_PORT, a list with a bad end", "DB_HOST=a,b|DB_PORT=5432,65536", "DB_PORT"},
-    {"DB_PORT, a list with spaces", "DB_HOST=a,b|DB_PORT=5432, 5433", "DB_PORT"},
+    {"DB_HOST with a space inside", "DB_HOST=db example", "DB_HOST"},
+    {"DB_HOST with a port", "DB_HOST=db.example:5432", "DB_HOST"},
+    {"DB_HOST with an empty item", "DB_HOST=a,,b", "DB_HOST"},
+    {"DB_HOST with an item of a space", "DB_HOST=a, ,b", "DB_HOST"},
+    {"DB_HOST, 17 hosts", "DB_HOST=a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", "DB_HOST"},
+    {"MIGRATE_PASSWORD_FILE, missing", "MIGRATE_PASSWORD_FILE=/nowhere", "MIGRATE_PASSWORD_FILE"},
+    {"LOGGER_PASSWORD_FILE, missing", "LOGGER_PASSWORD_FILE=/nowhere", "LOGGER_PASSWORD_FILE"},
+    {"PGSSLMODE, unknown", "PGSSLMODE=always", "PGSSLMODE"},
+    {"PGHOST with an empty item", "PGHOST=a,", "PGHOST"},
     {"DB_PORT, a list with an empty start", "DB_HOST=a,b|DB_PORT=,5432", "DB_PORT"},
     {"DB_PORT, a list with an empty end", "DB_HOST=a,b|DB_PORT=5432,", "DB_PORT"},
     {"DB_PORT, more than hosts", "DB_HOST=primary|DB_PORT=5432,5433", "DB_PORT"},
@@ -166,6 +183,12 @@ static const struct refused refused[] = {
     {"APP_PORT above the highest", "APP_PORT=65536", "APP_PORT"},
     {"APP_PORT, a list", "APP_PORT=5153,5154", "APP_PORT"},
     {"APP_PORT, a fraction", "APP_PORT=5153.5", "APP_PORT"},
+    {"APP_HOST, a name", "APP_HOST=localhost", "APP_HOST"},
+    {"APP_HOST with a port", "APP_HOST=127.0.0.1:80", "APP_HOST"},
+    {"APP_HOST with a zone", "APP_HOST=fe80::1%lo", "APP_HOST"},
+    {"APP_HOST for other machines without keys", "APP_HOST=192.0.2.1", "KEYS_FILE"},
+    {"APP_HOST for all machines without keys", "APP_HOST=::", "KEYS_FILE"},
+    {"KEYS_FILE that is not there", "KEYS_FILE=/no/such/file", "KEYS_FILE"},
     {"FCGI_WORKERS below the lowest", "FCGI_WORKERS=0", "FCGI_WORKERS"},
     {"FCGI_WORKERS above the highest", "FCGI_WORKERS=257", "FCGI_WORKERS"},
     {"FCGI_WORKERS below zero", "FCGI_WORKERS=-1", "FCGI_WORKERS"},
@@ -186,21 +209,31 @@ static const struct refused refused[] = {
     {"first of several wrong ones", "FCGI_WORKERS=0|DB_PORT=abc|LOG_LEVEL=verbose", "DB_PORT"},
 };
 
+static const char *find_error(const struct problems *problems) {
+    size_t place = 0;
+    while (place < problems->count && !problems->list[place].is_error)
+        place++;
+    assert_true(place < problems->count);
+    return problems->list[place].text;
+}
+
 static void check_refused(void **state) {
     const struct refused *line = *state;
     struct config config;
-    char error[ERROR_SIZE], start[64], settings[SETTINGS_SIZE];
-    assert_false(load(line->settings, &config, error));
+    struct problems problems;
+    char start[64], settings[SETTINGS_SIZE];
+    assert_false(load(line->settings, &config, &problems));
+    const char *error = find_error(&problems);
     (void)snprintf(start, sizeof start, "%s must be ", line->variable);
     assert_memory_equal(error, start, strlen(start));
-    assert_in_range(strlen(error), strlen(start) + 1, sizeof error - 1);
+    assert_in_range(strlen(error), strlen(start) + 1, PROBLEM_SIZE - 1);
     assert_null(strchr(error, '\n'));
     assert_null(strstr(error, "swordfish"));
     assert_null(strstr(error, "reader"));
     (void)snprintf(settings, sizeof settings, "%s", line->settings);
     for (char *rest = settings, *setting; (setting = strsep(&rest, "|"));) {
         const char *value = strchr(setting, '=');
-        /* Shorter values could be words of the error's own. */
+        /* Shorter values could be words of the error message. */
         if (value && strlen(value + 1) > 4)
             assert_null(strstr(error, value + 1));
     }
@@ -211,7 +244,7 @@ struct password_file {
     size_t letters;   /* that the file starts with */
     const char *tail; /* that follows */
     size_t filler;    /* bytes after that */
-    size_t kept;      /* of it all; 0 where the file is refused */
+    size_t kept;      /* bytes that are kept; 0 if the file is refused */
 };
 
 enum { LONGEST = 1022 };
@@ -237,7 +270,7 @@ static const struct password_file password_files[] = {
     {"file with an empty first line", 0, "\nsecond\n", 0, 0},
 };
 
-/* A file without a name; its descriptor leads to it. */
+/* An unnamed file, reached through its descriptor. */
 static int make_file(const struct password_file *line, char content[4096]) {
     int length = snprintf(content, 4096, "%*s%s%*s", (int)line->letters, "", line->tail,
                           (int)line->filler, "");
@@ -250,25 +283,27 @@ static int make_file(const struct password_file *line, char content[4096]) {
 static void check_password_file(void **state) {
     const struct password_file *line = *state;
     struct config config;
-    char content[4096], settings[64], error[ERROR_SIZE];
+    struct problems problems;
+    char content[4096], settings[64];
     int fd = make_file(line, content);
     (void)snprintf(settings, sizeof settings, "DB_PASSWORD|DB_PASSWORD_FILE=/proc/self/fd/%d", fd);
-    bool loaded = load(settings, &config, error);
+    bool loaded = load(settings, &config, &problems);
     (void)close(fd);
     assert_int_equal(loaded, line->kept > 0);
     content[line->kept] = '\0';
     if (loaded)
         assert_string_equal(config.database_password, content);
     else
-        assert_memory_equal(error, "DB_PASSWORD_FILE must be ", 25);
+        assert_memory_equal(find_error(&problems), "DB_PASSWORD_FILE must be ", 25);
 }
 
 static void check_both_passwords(void **state) {
     struct config config;
-    char content[4096], settings[64], error[ERROR_SIZE];
+    struct problems problems;
+    char content[4096], settings[64];
     int fd = make_file(*state, content);
     (void)snprintf(settings, sizeof settings, "DB_PASSWORD_FILE=/proc/self/fd/%d", fd);
-    bool loaded = load(settings, &config, error);
+    bool loaded = load(settings, &config, &problems);
     (void)close(fd);
     assert_true(loaded);
     assert_string_equal(config.database_password, "swordfish");
@@ -289,20 +324,32 @@ static const struct address addresses[] = {
 static void check_address(void **state) {
     const struct address *line = *state;
     struct config config;
-    char error[ERROR_SIZE];
-    assert_true(load(line->settings, &config, error));
+    struct problems problems;
+    assert_true(load(line->settings, &config, &problems));
     assert_int_equal(getenv("PGHOSTADDR") != NULL, line->kept);
 }
 
-static void check_small_error(void **state) {
+static void check_all_problems(void **state) {
     (void)state;
     struct config config;
-    char error[ERROR_SIZE];
-    assert_false(load("DB_PORT=abc", &config, error));
-    memset(error, 'x', sizeof error);
-    assert_false(config_load(&config, error, 8));
-    assert_string_equal(error, "DB_PORT");
-    assert_int_equal(error[8], 'x');
+    struct problems problems;
+    assert_false(load("DB_USERNAME|DB_PORT=abc|FCGI_WORKERS= 0|PGSSLMODE=on", &config, &problems));
+    assert_int_equal(problems.error_count, 4);
+    assert_int_equal(problems.count, 5);
+    assert_memory_equal(problems.list[0].text, "DB_USERNAME must be ", 20);
+    assert_memory_equal(problems.list[1].text, "DB_PORT must be ", 16);
+    assert_memory_equal(problems.list[2].text, "FCGI_WORKERS has white space", 28);
+    assert_memory_equal(problems.list[3].text, "FCGI_WORKERS must be ", 21);
+    assert_memory_equal(problems.list[4].text, "PGSSLMODE must be ", 18);
+}
+
+static void check_full_list(void **state) {
+    (void)state;
+    struct problems problems = {0};
+    for (size_t i = 0; i < 2 * (size_t)PROBLEMS_MAX; i++)
+        problems_add_error(&problems, "NAME", "something");
+    assert_int_equal(problems.count, PROBLEMS_MAX);
+    assert_int_equal(problems.error_count, 2 * (size_t)PROBLEMS_MAX);
 }
 
 int main(void) {
@@ -313,6 +360,7 @@ int main(void) {
     ADD_CASES(password_files, check_password_file);
     add_case("DB_PASSWORD beats DB_PASSWORD_FILE", check_both_passwords, &password_files[0]);
     ADD_CASES(addresses, check_address);
-    add_case("an error with little room is cut off", check_small_error, NULL);
+    add_case("all problems at once", check_all_problems, NULL);
+    add_case("a list of problems that is full", check_full_list, NULL);
     return run_cases("config");
 }

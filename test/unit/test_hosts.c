@@ -1,4 +1,4 @@
-/* Walks over a list of servers: their order, their bounds, and who is left out. */
+/* Walks over a list of servers: their order, their bounds, and which servers are skipped. */
 #include "hosts.h"
 
 #include "cases.h"
@@ -62,7 +62,7 @@ static void check_name(void **state) {
     assert_non_null(hosts.trouble);
 }
 
-/* What is beyond the bounds is not tried, and nothing is written there. */
+/* Servers beyond the bounds are not tried, and nothing is written there. */
 static void check_bounds(void **state) {
     (void)state;
     char names[4 * HOSTS_NAME_SIZE] = "/", ports[4 * HOSTS_MAX] = "";
@@ -98,7 +98,7 @@ static void check_left_out(void **state) {
     assert_string_equal(walk(), "/a||1 /b||1 /c||1");
 }
 
-/* One that is left out during a walk does not come up in it again. */
+/* A server that is left out during a walk does not come again in it. */
 static void check_left_out_on_the_way(void **state) {
     (void)state;
     struct candidate candidate;
@@ -118,7 +118,7 @@ static void check_end_of_left_out(void **state) {
     assert_string_equal(walk(), "/a||1 /b||1");
 }
 
-/* However many were left out, the latest are. */
+/* When too many are left out, the latest ones stay so. */
 static void check_many_left_out(void **state) {
     (void)state;
     char name[16];
@@ -147,7 +147,7 @@ static void check_still_to_try(void **state) {
     assert_int_equal(hosts_size(&hosts), 3);
 }
 
-/* Of 100 walks over four servers each begins some; each walk has them all. */
+/* Of 100 walks over four servers each server begins some, and each walk visits all. */
 static void check_shuffled(void **state) {
     (void)state;
     int first[4] = {0};
@@ -164,7 +164,7 @@ static void check_shuffled(void **state) {
         assert_in_range(first[i], 1, 99);
 }
 
-/* Within a minute and a half, and not all processes at once. */
+/* Within a minute and a half, and at different times for different processes. */
 static void check_renewal(void **state) {
     (void)state;
     int64_t earliest = INT64_MAX, latest = 0;

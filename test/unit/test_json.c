@@ -1,4 +1,4 @@
-/* JSON: escaping, repair of what is not UTF-8, numbers, and the NULL object that takes nothing. */
+/* JSON: escaping, repair of invalid UTF-8, numbers, and the NULL object, which stores nothing. */
 #include "json.h"
 
 #include "cases.h"
@@ -53,7 +53,7 @@ static const struct text texts[] = {
     {"sequence cut by the length", "\xc3\xa9", 1, "\"?\""},
 };
 
-/* Compares after the release, so that a case that fails is not reported as a leak as well. */
+/* Compares after the release, so that a failed case is not reported as a leak, too. */
 static void check_object(struct json_object *object, const char *expected) {
     char text[256];
     size_t length;
@@ -77,7 +77,7 @@ static void check_text(void **state) {
 }
 
 struct integer {
-    const char *name; /* as it is written */
+    const char *name; /* the number as it is written */
     int64_t value;
 };
 
@@ -164,7 +164,7 @@ static void check_array(void **state) {
     check_object(json_create_array(), "[]");
 }
 
-/* What a NULL object is handed must not stay behind either: the sanitizer tells. */
+/* Values given to a NULL object must be freed: the sanitizer checks. */
 static void check_null_object(void **state) {
     (void)state;
     struct json_object *member = json_create();

@@ -1,4 +1,4 @@
-/* Escaped texts: byte for byte what json-c makes of them. */
+/* Escaped texts: byte for byte what json-c writes. */
 #include "json_escape.h"
 
 #include "cases.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The text is a block of its own, so that the sanitizer sees a byte too many. */
+/* The text is a block of its own, so that the sanitizer notices a read past its end. */
 static void check_as_json_c(const char *text, size_t length) {
     char *block = malloc(length ? length : 1);
     assert_non_null(block);

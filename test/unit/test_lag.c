@@ -1,4 +1,4 @@
-/* How far a standby is behind: what it says, and what that means. */
+/* How far a standby is behind: its text, and what follows from it. */
 #include "lag.h"
 
 #include "cases.h"
@@ -39,12 +39,12 @@ static void check_text(void **state) {
 
 struct judged {
     const char *name;
-    const char *remembered; /* as of 5000 */
+    const char *remembered; /* server remembered as fresh at 5000 */
     struct lag_sighting sighting;
     int64_t as_of_ms;
 };
 
-/* Of the server "s" at 9000. */
+/* Asked of the server "s" at 9000. */
 static const struct judged judged[] = {
     {"all is replayed", "", {true, 20, 20, 9000, 1000}, 9000},
     {"replayed from an archive beyond what was received", "", {true, 20, 30, 9000, 1000}, 9000},
@@ -84,7 +84,7 @@ static void check_compared(void **state) {
     assert_int_equal(lag_has_caught_up(&line->earlier, &line->later), line->has_caught_up);
 }
 
-/* What was seen once is remembered. */
+/* A look that finds the standby fresh is remembered. */
 static void check_memory(void **state) {
     (void)state;
     struct lag_memory memory = {0};

@@ -1,4 +1,4 @@
-/* Query strings: what is accepted, what is refused, and in which words. */
+/* Query strings: what is accepted, and the errors for what is not. */
 #include "params.h"
 
 #include "cases.h"
@@ -22,7 +22,7 @@ static const struct param_rule nothing[] = {{0}};
 
 struct accepted {
     const char *name, *query;
-    const char *items; /* name=value in the rules' order, with | between them */
+    const char *items; /* name=value in the rules' order, separated by | */
 };
 
 static const struct accepted accepted[] = {
@@ -143,7 +143,7 @@ static void check_refused(void **state) {
     assert_string_equal(params.error, error);
 }
 
-/* Values that are split and decoded well, and are still not what the rule wants. */
+/* Values that are well-formed, but not allowed by the rule. */
 struct wrong {
     const char *name, *query;
     const char *error; /* behind "query parameter " */
@@ -262,7 +262,7 @@ static void check_nothing_allowed(void **state) {
                         "query parameter 'a' is unknown; allowed here: no parameters");
 }
 
-/* However long the lists, the error ends within its room. */
+/* Errors fit into their buffer however long the lists are. */
 static void check_long_lists(void **state) {
     (void)state;
     static const char *const choices[] = {

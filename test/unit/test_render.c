@@ -1,6 +1,7 @@
-/* Rows to JSON and CSV, byte for byte: timestamps, every shape, and a client that stops taking. */
-#include "http.h"
+/* Rows to JSON and CSV, byte for byte: timestamps, every shape, and a client that goes away. */
+#include "body.h"
 #include "render.h"
+#include "request.h"
 
 #include "cases.h"
 
@@ -9,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stands in for fcgi/http.c: keeps the body instead of sending it. */
+/* Replaces fcgi/body.c: keeps the body instead of sending it. */
 static char body[4096];
 static size_t body_length;
-static unsigned writes_taken; /* until the client goes */
+static unsigned writes_taken; /* before the client goes away */
 
-bool http_write(struct request *request, const char *data, size_t length) {
+bool body_write(struct request *request, const char *data, size_t length) {
     (void)request;
     if (writes_taken == 0)
         return false;
@@ -68,8 +69,8 @@ static void check_timestamp(void **state) {
 
 struct sized {
     const char *name, *text;
-    size_t length, size; /* of the text that counts, of the room for the result */
-    const char *shown;   /* or NULL: anything that keeps within its room */
+    size_t length, size; /* of the text, of the result's buffer */
+    const char *shown;   /* or NULL: anything that fits */
 };
 
 static const struct sized sized[] = {
@@ -89,7 +90,7 @@ static const struct sized sized[] = {
     {"the length ends in the fraction", "12:00:00.123456", 11, 64, "12:00:00.120000"},
 };
 
-/* The room is a block of its own, so that the sanitizer sees a byte too many. */
+/* The buffer is a block of its own, so that the sanitizer notices a byte too many. */
 static void check_sized(void **state) {
     const struct sized *line = *state;
     char shown[64];
@@ -104,8 +105,8 @@ static void check_sized(void **state) {
         assert_string_equal(shown, line->shown);
 }
 
-/* Rows have ; between them, cells |. A cell is a name, # @ ^ or : for its type, and a text. In what
- * JSON they come to, ' stands for ", and the newline at the end is left out. */
+/* Rows are separated by ; and cells by |. A cell is a name, # @ ^ or : for its type, and a text. In
+ * the expected JSON, ' stands for ", and the newline at the end is left out. */
 struct rendered {
     const char *name, *rows, *shown;
 };
@@ -171,7 +172,7 @@ static const struct rendered records[] = {
     {"records, text with a quote", "k:a\"b", "[{'k':'a\\\"b'}]"},
 };
 
-/* Lines as they are. */
+/* CSV, with its line ends. */
 static const struct rendered csv[] = {
     {"csv, no rows", "", "k,v\r\n"},
     {"csv, one row", "user_id#3|joined_at@2024-01-05 08:00:00.5|visits#3",
@@ -274,7 +275,7 @@ static void check_csv(void **state) {
 struct departure {
     const char *name;
     enum render_shape shape;
-    unsigned writes; /* that the client takes */
+    unsigned writes; /* that the client accepts */
     const char *body;
 };
 
@@ -299,7 +300,7 @@ static void check_departure(void **state) {
     assert_string_equal(body, line->body);
 }
 
-/* What texts are made of: all that JSON escapes, what it leaves, and bytes that are never UTF-8. */
+/* Parts of texts: all that JSON escapes, text that it leaves, and bytes that are never UTF-8. */
 static const char *const pieces[] = {
     "a",    " ",    "~",        "0",        "\"",           "\\",           "/",
     "\b",   "\f",   "\n",       "\r",       "\t",           "\x01",         "\x0b",
@@ -309,7 +310,7 @@ static const char *const pieces[] = {
 
 enum { PIECES = sizeof pieces / sizeof pieces[0], NEVER_UTF8 = 3, TEXT_PIECES_MAX = 20 };
 
-/* A text, and what is to be shown of it. */
+/* A text, and its expected form. */
 static void make_text(unsigned *seed, char *text, char *shown) {
     *text = *shown = '\0';
     for (int count = rand_r(seed) % TEXT_PIECES_MAX; count > 0; count--) {

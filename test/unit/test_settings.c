@@ -44,7 +44,7 @@ static void check_line(void **state) {
     assert_true(has_line(list, asked->line));
 }
 
-/* The longest list is far from the bound. */
+/* The longest list is far below the bound. */
 static void check_size(void **state) {
     (void)state;
     const struct config config = {.statement_timeout_ms = 59999};
@@ -93,7 +93,7 @@ static void check_options(void **state) {
     assert_string_equal(options, line->options);
 }
 
-/* Cut-off options would be other options: at every size there is all, or a refusal. */
+/* Options that were cut off would mean something else: every size gives all of them or an error. */
 static void check_no_room(void **state) {
     (void)state;
     const char list[] = "DateStyle=ISO, YMD\njit=off",

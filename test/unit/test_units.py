@@ -1,4 +1,4 @@
-"""The unit tests, each case of cmocka a test of its own; the fuzz target; the worker under valgrind."""
+"""The unit tests, with each cmocka case as a test; the fuzz target; and the worker under valgrind."""
 
 import functools
 import os
@@ -25,9 +25,9 @@ def run_quietly(command, seconds, **options):
 
 @functools.cache
 def run_program(name):
-    """One program of unit tests: its cases, as TAP (testanything.org) tells them, and its end."""
+    """Runs a program of unit tests; returns its cases, from its TAP output (testanything.org), and how it ended."""
     try:
-        ended = run_quietly([BUILD / "unit" / name], 60,
+        ended = run_quietly([BUILD / "unit" / name], 60, cwd=ROOT,
                             env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP"})
     except (OSError, subprocess.TimeoutExpired) as error:
         return types.SimpleNamespace(cases=[], planned=None, status=None, errors=str(error))
@@ -57,7 +57,7 @@ def test_case(case):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_ran_to_its_end(name):
-    """Every case ran, under a name of its own, and no sanitizer had anything to say."""
+    """Every case ran under a unique name, and no sanitizer reported anything."""
     program = run_program(name)
     names = {case.name for case in program.cases}
     failed = sum(not case.passed for case in program.cases)
@@ -74,7 +74,7 @@ def test_fuzz():
 
 @pytest.fixture(scope="module")
 def closed_port():
-    """A port that refuses connections: it is taken, and nobody listens."""
+    """A port that refuses connections: it is bound, and nothing listens."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield str(holder.getsockname()[1])

@@ -1,5 +1,5 @@
-/* Bodies that are kept: found under the same request and validator alone, and bounded in memory. */
-#include "kept.h"
+/* Cached bodies: found only for the same request and validator, and bounded in memory. */
+#include "cache.h"
 
 #include "cases.h"
 
@@ -8,12 +8,12 @@
 
 static const char report[] = "a.json";
 
-/* The caller's text and data are gone once they are kept. */
+/* Overwrites the caller's text and data after they are kept. */
 static void store(const char *query, const char *validator, const char *text) {
     char *copies[5] = {strdup(report), strdup(query), strdup(validator), strdup(text),
                        strdup("/next?x")};
-    kept_store(copies[0], copies[1], copies[2],
-               &(struct kept_body){copies[4], copies[3], strlen(text)});
+    cache_store(copies[0], copies[1], copies[2],
+                &(struct cached_body){copies[4], copies[3], strlen(text)});
     for (size_t i = 0; i < 5; i++) {
         memset(copies[i], '#', strlen(copies[i]));
         free(copies[i]);
@@ -24,17 +24,17 @@ static void store_sized(const char *query, size_t length) {
     char *data = malloc(length + 1);
     assert_non_null(data);
     memset(data, query[0], length);
-    kept_store(report, query, "v1", &(struct kept_body){"", data, length});
+    cache_store(report, query, "v1", &(struct cached_body){"", data, length});
     free(data);
 }
 
 static bool is_kept(const char *query, const char *validator, const char *text) {
-    const struct kept_body *body = kept_find(report, query, validator);
+    const struct cached_body *body = cache_find(report, query, validator);
     return body && body->length == strlen(text) && memcmp(body->data, text, body->length) == 0;
 }
 
 static bool is_kept_sized(const char *query, size_t length) {
-    const struct kept_body *body = kept_find(report, query, "v1");
+    const struct cached_body *body = cache_find(report, query, "v1");
     if (!body || body->length != length)
         return false;
     for (size_t i = 0; i < length; i++) {
@@ -49,7 +49,7 @@ struct lookup {
     bool found;
 };
 
-/* Where "a.json", "x=1" and "v1" are kept. */
+/* With a body kept for "a.json", "x=1" and "v1". */
 static const struct lookup lookups[] = {
     {"the same request and validator", "a.json", "x=1", "v1", true},
     {"a newer validator", "a.json", "x=1", "v2", false},
@@ -66,90 +66,91 @@ static const struct lookup lookups[] = {
 
 static void check_lookup(void **state) {
     const struct lookup *line = *state;
-    kept_clear();
-    assert_null(kept_find(line->report, line->query, line->validator));
+    cache_clear();
+    assert_null(cache_find(line->report, line->query, line->validator));
     store("x=1", "v1", "body");
-    const struct kept_body *body = kept_find(line->report, line->query, line->validator);
+    const struct cached_body *body = cache_find(line->report, line->query, line->validator);
     assert_int_equal(body != NULL, line->found);
     if (body) {
         assert_string_equal(body->next, "/next?x");
         assert_int_equal(body->length, 4);
         assert_memory_equal(body->data, "body", 4);
     }
-    kept_clear();
+    cache_clear();
 }
 
 static void check_replacement(void **state) {
     (void)state;
-    kept_clear();
+    cache_clear();
     store("x=1", "v1", "older");
     store("x=2", "v1", "other");
     store("x=1", "v2", "newer");
-    assert_null(kept_find(report, "x=1", "v1"));
+    assert_null(cache_find(report, "x=1", "v1"));
     assert_true(is_kept("x=1", "v2", "newer"));
     assert_true(is_kept("x=2", "v1", "other"));
-    kept_clear();
+    cache_clear();
 }
 
 static void check_empty_body(void **state) {
     (void)state;
-    kept_clear();
-    kept_store(report, "", "v1", &(struct kept_body){"", NULL, 0});
+    cache_clear();
+    cache_store(report, "", "v1", &(struct cached_body){"", NULL, 0});
     assert_true(is_kept("", "v1", ""));
-    kept_clear();
+    cache_clear();
 }
 
 static void check_clear(void **state) {
     (void)state;
-    kept_clear();
+    cache_clear();
     store("", "v1", "body");
-    kept_clear();
-    assert_null(kept_find(report, "", "v1"));
-    kept_clear();
+    cache_clear();
+    assert_null(cache_find(report, "", "v1"));
+    cache_clear();
 }
 
-/* One more than there is room for: of those before, the one asked for least recently goes. */
+/* One body more than there is room for: the least recently used one is dropped. */
 static void check_count(void **state) {
     (void)state;
     char query[16];
-    kept_clear();
-    for (int i = 0; i < KEPT_COUNT_MAX; i++) {
+    cache_clear();
+    for (int i = 0; i < CACHE_COUNT_MAX; i++) {
         (void)snprintf(query, sizeof query, "%d", i);
         store(query, "v1", query);
     }
     assert_true(is_kept("0", "v1", "0"));
     store("one more", "v1", "one more");
-    assert_null(kept_find(report, "1", "v1"));
+    assert_null(cache_find(report, "1", "v1"));
     assert_true(is_kept("one more", "v1", "one more"));
-    for (int i = 0; i < KEPT_COUNT_MAX; i++) {
+    for (int i = 0; i < CACHE_COUNT_MAX; i++) {
         (void)snprintf(query, sizeof query, "%d", i);
         assert_int_equal(is_kept(query, "v1", query), i != 1);
     }
-    kept_clear();
+    cache_clear();
 }
 
-enum { LARGE = KEPT_BYTES_MAX / 4 - 1024 }; /* four fit, with what they are found by */
+enum { LARGE = CACHE_BYTES_MAX / 4 - 1024 }; /* four fit, with their keys */
 
 static void check_bytes(void **state) {
     (void)state;
-    kept_clear();
+    cache_clear();
     for (const char *query = "abcd"; *query; query++)
         store_sized((char[]){*query, '\0'}, LARGE);
     for (const char *query = "bcda"; *query; query++)
         assert_true(is_kept_sized((char[]){*query, '\0'}, LARGE));
-    store_sized("e", LARGE + LARGE / 2); /* wants the room of two: b and c, longest not asked for */
+    store_sized("e",
+                LARGE + LARGE / 2); /* needs the room of two: b and c, the least recently used */
     assert_true(is_kept_sized("e", LARGE + LARGE / 2));
     assert_true(is_kept_sized("a", LARGE));
     assert_true(is_kept_sized("d", LARGE));
-    assert_null(kept_find(report, "b", "v1"));
-    assert_null(kept_find(report, "c", "v1"));
-    kept_clear();
+    assert_null(cache_find(report, "b", "v1"));
+    assert_null(cache_find(report, "c", "v1"));
+    cache_clear();
 }
 
-/* Room is given back: of the bytes kept, none are counted twice or forgotten. */
+/* Room is given back: no kept byte is counted twice or forgotten. */
 static void check_bytes_given_back(void **state) {
     (void)state;
-    kept_clear();
+    cache_clear();
     for (int i = 0; i < 100; i++)
         store_sized("a", LARGE + (size_t)i);
     for (const char *query = "bcd"; *query; query++)
@@ -157,19 +158,19 @@ static void check_bytes_given_back(void **state) {
     assert_true(is_kept_sized("a", LARGE + 99));
     assert_true(is_kept_sized("b", LARGE));
     assert_true(is_kept_sized("d", LARGE));
-    kept_clear();
+    cache_clear();
 }
 
-/* What is too large goes unkept, and so does the older body in its place, but nothing else. */
+/* A body that is too large is not kept. The older one in its place goes, and no other. */
 static void check_too_large(void **state) {
     (void)state;
-    kept_clear();
+    cache_clear();
     store_sized("a", 10);
     store_sized("b", 10);
-    store_sized("a", KEPT_BYTES_MAX);
-    assert_null(kept_find(report, "a", "v1"));
+    store_sized("a", CACHE_BYTES_MAX);
+    assert_null(cache_find(report, "a", "v1"));
     assert_true(is_kept_sized("b", 10));
-    kept_clear();
+    cache_clear();
 }
 
 int main(void) {
@@ -181,5 +182,5 @@ int main(void) {
     add_case("more bytes than may be kept", check_bytes, NULL);
     add_case("bytes are given back", check_bytes_given_back, NULL);
     add_case("too large to be kept", check_too_large, NULL);
-    return run_cases("kept");
+    return run_cases("cache");
 }

@@ -1,5 +1,5 @@
-/* Accept fields: which of two media types they rate higher. */
-#include "accept.h"
+/* Accept fields: which of two media types they prefer. */
+#include "media_type.h"
 
 #include "cases.h"
 
@@ -62,10 +62,11 @@ static const struct preference preferences[] = {
 
 static void check_preference(void **state) {
     const struct preference *line = *state;
-    assert_int_equal(accept_prefers(line->accept, "text/csv", "application/json"), line->is_csv);
+    assert_int_equal(media_type_is_preferred(line->accept, "text/csv", "application/json"),
+                     line->is_csv);
 }
 
 int main(void) {
     ADD_CASES(preferences, check_preference);
-    return run_cases("accept");
+    return run_cases("media_type");
 }
