@@ -4,7 +4,7 @@ SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(shell docker/version)
 BUILD   ?= build
 CFLAGS  ?= -O2 -g -D_FORTIFY_SOURCE=2
 
@@ -14,11 +14,9 @@ COMPILE   = $(CC) -std=c17 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARNINGS) -f
             $(shell pkg-config --cflags json-c)
 LINK      = $(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed
 
-COMMON  := config db db_connect db_exchange db_find db_session db_state hosts json json_escape lag log options \
-           settings status
-WORKER  := $(COMMON) accept describe http kept main migrate params probe render report reports route upkeep
-LOGGER  := $(COMMON) http_client upkeep usage_logger
-objects  = $(patsubst %,$(BUILD)/%.o,$(1))
+# Each program is its main file and, of all the other modules, those that it uses.
+MAINS   := main usage_logger
+MODULES := $(filter-out $(MAINS),$(patsubst fcgi/%.c,%,$(wildcard fcgi/*.c)))
 PROGRAMS = $(BUILD)/analytics-fcgi $(BUILD)/usage-logger
 
 .PHONY: help
@@ -33,32 +31,54 @@ build: ## the two programs and the page, in build/
 .PHONY: programs
 programs: $(PROGRAMS)
 
-$(BUILD)/analytics-fcgi: $(call objects,$(WORKER))
+$(BUILD)/analytics-fcgi: $(BUILD)/main.o $(BUILD)/modules.a $(BUILD)/sql.a
 	@$(LINK) -o $@ $^ -lfcgi -lpq -ljson-c
 
-$(BUILD)/usage-logger: $(call objects,$(LOGGER))
+$(BUILD)/usage-logger: $(BUILD)/usage_logger.o $(BUILD)/modules.a $(BUILD)/sql.a
 	@$(LINK) -o $@ $^ -lpq -ljson-c
 
-$(BUILD)/%.o: fcgi/%.c $(BUILD)/sql.h $(BUILD)/version
+$(BUILD)/modules.a: $(MODULES:%=$(BUILD)/%.o)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(BUILD)/%.o: fcgi/%.c | $(BUILD)/sql.h
 	@echo "compiling $<" >&2
 	@$(COMPILE) -MMD -c -o $@ $<
 
-# The version is part of every ETag, so a new one compiles anew.
+# A header that an earlier build included may be gone: what included it is compiled anew.
+fcgi/%.h: ;
+
+# The version is part of every ETag, so a new one compiles anew what uses it.
+$(patsubst fcgi/%.c,$(BUILD)/%.o,$(shell grep -lw VERSION fcgi/*.c 2>/dev/null)): $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(BUILD)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 .PHONY: FORCE
 FORCE:
 
-# sql/reports/daily_usage.sql becomes the string sql_reports_daily_usage, without its comments.
-SQL := $(wildcard sql/logger/*.sql sql/reports/*.sql sql/worker/*.sql)
-$(BUILD)/sql.h: $(SQL) $(BUILD)/sql_migrate.sql Makefile
-	@for file in $(SQL) $(BUILD)/sql_migrate.sql; do \
-	  name=$${file%.sql}; \
-	  name=$${name#$(BUILD)/}; \
-	  echo "static const char $${name//\//_}[] __attribute__((unused)) ="; \
-	  sed -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' -e '$$s/$$/;/' "$$file"; \
-	done >$@
+# sql/reports/daily_usage.sql becomes the string sql_reports_daily_usage, without its comments, in an
+# object of its own; sql.h declares them all, and changes only when a file comes or goes.
+SQL := $(basename $(wildcard sql/logger/*.sql sql/reports/*.sql sql/worker/*.sql)) sql/migrate
+$(BUILD)/sql.h: FORCE
+	@mkdir -p $(BUILD)
+	@printf 'extern const char %s[];\n' $(subst /,_,$(SQL)) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+define embed
+@mkdir -p $(@D)
+@{ echo '#include "sql.h"'; echo 'const char $(subst /,_,$(@:$(BUILD)/%.c=%))[] ='; \
+  sed -e '/^--/d' -e 's/[\\"]/\\&/g' -e 's/.*/    "&\\n"/' -e '$$s/$$/;/' $<; } >$@
+endef
+.SECONDARY: $(SQL:%=$(BUILD)/%.c)
+$(BUILD)/sql/%.c: sql/%.sql
+	$(embed)
+$(BUILD)/sql/migrate.c: $(BUILD)/sql_migrate.sql
+	$(embed)
+$(BUILD)/sql/%.o: $(BUILD)/sql/%.c | $(BUILD)/sql.h
+	@$(COMPILE) -c -o $@ $<
+# Built anew, so that it holds nothing of a file that has gone.
+$(BUILD)/sql.a: $(SQL:%=$(BUILD)/%.o)
+	@rm -f $@ && $(AR) rcs $@ $^
 
 # The whole migration, which psql reads.
 $(BUILD)/sql_migrate.sql: sql/generate sql/migrate.sql $(wildcard sql/install/*.sql sql/migrations/*.sql sql/functions/*.sql) \
@@ -98,30 +118,29 @@ test: ## all tests; the last line is "N passed, N failed"
 	@docker/local/setup build www run test $(if $(shell command -v podman),pod)
 	@docker/local/setup browser || echo "no Chromium: the page's tests are skipped" >&2
 	@docker/local/setup-pooler || echo "no PgBouncer: the pooler's tests are skipped" >&2
-	@$(MAKE) --no-print-directory --quiet programs sanitized unit-programs www
-	@/usr/bin/python3 -m pytest test
+	@$(MAKE) --no-print-directory --quiet -j$(shell nproc) programs sanitized unit-programs www
+	@test/run
+
+.PHONY: key
+key: ## a new key for the program NAME: it, and its line for the file of keys
+	@docker/local/setup key
+	@docker/local/key
+
+.PHONY: logins
+logins: ## login roles for workers and logger with new random passwords, for a Secret
+	@docker/local/logins
+
+.PHONY: goldens
+goldens: ## the answers of all reports to the example and the sample data, in test/service/golden/
+	@docker/local/setup build run test
+	@$(MAKE) --no-print-directory --quiet programs
+	@test/support/write_goldens.py
 
 .PHONY: screenshots
 screenshots: ## the pictures of the page that README shows
 	@docker/local/setup build www run test browser
 	@$(MAKE) --no-print-directory --quiet programs www
 	@/usr/bin/python3 -m pytest test/browser/take_screenshots.py
-
-.PHONY: lint
-lint: ## layout, static analysis, shell, YAML, nginx.conf, and all SQL on an empty database
-	@docker/local/setup build www run test lint
-	clang-format --dry-run -Werror $(wildcard fcgi/*.[ch] test/unit/*.[ch] test/fuzz/*.[ch])
-	@$(MAKE) --no-print-directory --quiet programs $(BUILD)/sql.h
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-	  --suppress=missingIncludeSystem -I$(BUILD) -Ifcgi -DVERSION='""' fcgi test/unit test/fuzz
-	clang-tidy --quiet fcgi/*.c test/unit/*.c test/fuzz/*.c -- -std=c17 -D_GNU_SOURCE -DVERSION='""' -I$(BUILD) -Ifcgi \
-	  -I$$(pg_config --includedir) 2> >(grep -v 'warnings generated' >&2)
-	shellcheck docker/collect docker/local/* docker/pod/* sql/generate .ci/run
-	yamllint --strict .
-	@$(MAKE) --no-print-directory --quiet $(PAGE)/node_modules/.installed
-	cd $(PAGE) && npm run --silent check
-	docker/local/check-nginx
-	test/support/check_sql.py
 
 .PHONY: migrate
 migrate: ## bring schema coworking_analytics up to date in the database named by DB_*
@@ -147,6 +166,6 @@ pod-down: ## end that pod and remove what it left
 clean: ## remove what was built
 	rm -rf build $(PAGE)/node_modules
 
-include test/unit.mk test/bench.mk
+include test/unit.mk test/lint.mk test/bench.mk
 
 -include $(wildcard $(BUILD)/*.d)
