@@ -9,6 +9,7 @@ import pytest
 from target import IS_POD
 
 TALLY = os.environ.pop("TEST_TALLY", None)  # where test/run wants the counts; not for a run that a test starts
+ONLY = set(json.loads(os.environ.pop("TEST_ONLY", "[]")))  # the tests that test/run runs again; empty for all
 environment.scrub()
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -76,7 +77,7 @@ def rank(item):
 
 def pytest_collection_modifyitems(config, items):
     """Leaves out what one build need not or cannot show; with several processes, forms groups, the longest first."""
-    items[:] = [item for item in items if not is_needless(item)]
+    items[:] = [item for item in items if not is_needless(item) and (not ONLY or item.nodeid in ONLY)]
     for item in items:
         marker = item.get_closest_marker("plain_only")
         if marker and "sanitized" in item.name:
@@ -121,7 +122,8 @@ def pytest_unconfigure():
         reasons[reason] = reasons.get(reason, 0) + 1
     tally = {"passed": count["passed"], "failed": count["failed"] + count["error"], "reasons": reasons}
     if TALLY:
-        pathlib.Path(TALLY).write_text(json.dumps(tally))
+        failures = [report.nodeid.rsplit("@", 1)[0] for name in ("failed", "error") for report in stats.get(name, [])]
+        pathlib.Path(TALLY).write_text(json.dumps({**tally, "failures": failures}))
     else:
         print_tally(**tally)
 

@@ -117,7 +117,7 @@ def test_all_containers_told_to_end_under_load(run, server, say, headers):
     for _ in range(3):
         service = run(server.sample())
         with Load(service, 32, headers=headers) as load:
-            load.reach(ENOUGH, 30)
+            load.reach(ENOUGH)
             service.stop()
         before = [o for o in load.outcomes if o.sent is not None and o.sent < service.told]
         later = [o for o in load.outcomes if o.sent is None or o.sent >= service.told]

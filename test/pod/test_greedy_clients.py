@@ -86,11 +86,11 @@ def test_unfinished_headers(service, greedy, memories, say, size):
     before = service.states()
     data = b"GET / HTTP/1.1\r\nHost: a\r\n" + HEADERS[size]
     with Load(service, 3, paths=PATHS) as load, contextlib.ExitStack() as stack:
-        load.reach(10, 20)
+        load.reach(10)
         for _ in range(UNFINISHED):
             if line := connect(greedy, data):
                 stack.enter_context(line)
-        load.reach(20, 20, since=time.monotonic())
+        load.reach(20, since=time.monotonic())
     check(say, service, memories, load, before)
 
 
@@ -113,10 +113,10 @@ def test_two_hundred_connections_with_ever_new_questions(service, greedy, memori
 
     askers = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(200)]
     with Load(service, 3, paths=PATHS) as load:
-        load.reach(10, 20)
+        load.reach(10)
         for asker in askers:
             asker.start()
-        load.reach(100, 60, since=time.monotonic() + 1)
+        load.reach(100, since=time.monotonic() + 1)
     stopping.set()
     for asker in askers:
         asker.join(60)
@@ -126,7 +126,7 @@ def test_two_hundred_connections_with_ever_new_questions(service, greedy, memori
 def test_twenty_slow_readers_of_sixty_megabytes(service, greedy, memories, say):
     before = service.states()
     with Load(service, 3, paths=PATHS) as load, contextlib.ExitStack() as stack:
-        load.reach(10, 20)
+        load.reach(10)
         readers = [stack.enter_context(connect(greedy, sign(b"GET /api/reports/user_visits HTTP/1.1\r\nHost: a\r\n\r\n", service.key)))
                    for _ in range(20)]
         starts = []
@@ -134,5 +134,5 @@ def test_twenty_slow_readers_of_sixty_megabytes(service, greedy, memories, say):
             reader.settimeout(60)
             starts.append(reader.recv(600))
         assert {start.split()[1] for start in starts} == {b"200", b"429"}
-        load.reach(100, 60, since=time.monotonic())
+        load.reach(100, since=time.monotonic())
     check(say, service, memories, load, before)

@@ -103,12 +103,12 @@ def test_a_script_is_not_asked_for_a_password(closed, mode):
 def test_wrong_keys_are_limited(closed):
     """Many wrong keys from one address get 429, and disturb nobody who has the right one."""
     with Load(closed, 16, headers=basic("tests", "wrong")) as wrong, Load(closed, 2, headers=KEY.field) as right:
-        right.reach(50, 20)
+        right.reach(50)
         wait_until(lambda: len(wrong.outcomes) >= 1000, 60, "1,000 wrong keys")
         asked = time.monotonic()
         assert closed.is_ready() and closed.get("/health_check").status == 200
         assert time.monotonic() - asked < 1
-        right.reach(100, 20)
+        right.reach(100)
     assert not right.bad(), right.summary()
     statuses = [outcome.status for outcome in wrong.outcomes]
     assert set(statuses) == {401, 429}

@@ -90,7 +90,7 @@ def backends(connection, database):
 
 def assert_all_well(load, moment):
     """Fails unless requests from this time on all get their reports."""
-    load.reach(100, 10, since=moment)
+    load.reach(100, since=moment)
     assert all(outcome.good for outcome in load.since(moment)), load.summary()
 
 
@@ -114,7 +114,7 @@ def test_every_worker_killed_ten_times(run, fragile, state):
         assert time.monotonic() - started <= 10 and kills == 10 * WORKERS
         # Each new worker connects when it starts; the killed workers' backends end within a second.
         last = wait_until(lambda: backends(watcher, fragile) == WORKERS + 1, 5, "a connection of each worker")
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
         assert_all_well(load, time.monotonic())
     failed = load.bad()
     state("kill -9", load, kills=kills, failed=len(failed), slowest=max(o.seconds for o in load.outcomes),
@@ -132,7 +132,7 @@ def test_a_stopped_worker_delays_only_its_own_request(run, fragile, state):
         stopped = time.monotonic()
         os.kill(victim, signal.SIGSTOP)
         try:
-            load.reach(ENOUGH, 10, since=stopped)
+            load.reach(ENOUGH, since=stopped)
             pause_until(stopped + 3)
             served = len(load.since(stopped))
         finally:
@@ -319,7 +319,7 @@ def test_database_that_does_not_answer(run, own_server, fragile, state, silence,
             over = time.monotonic()
         back = time.monotonic()
         assert_all_well(load, back + 2)
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     served = [o for o in load.good() if o.started >= began and o.ended <= over]
     during = [o for o in load.outcomes if not o.good and o.ended <= over]
     by_status = {status: sum(o.status == status for o in during) for status in (503, 504)}
@@ -352,7 +352,7 @@ def test_however_many_wait(run, own_server, fragile, state):
     service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS))
     limit = LIMIT_MS / 1000
     with Load(service) as load:
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     with Probes(service, "/health_check") as health, Probes(service, "/readiness_check", 8), frozen(own_server):
         batch = Batch(service, waiting).collect(limit + 5)
     recovered = wait_until(service.is_ready, 2, "readiness")
@@ -375,7 +375,7 @@ def test_requests_behind_a_locked_table_get_503(run, fragile, state):
         first.collect(limit + 2)
         second.collect(limit + 2)
     with Load(service) as load:
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     assert not load.bad(), load.summary()
     state("behind a locked table", load, first=first.statuses(), second=second.statuses(),
           slowest=max(first.slowest(), second.slowest()))
@@ -393,7 +393,7 @@ def test_requests_that_waited_too_long_for_a_worker_are_not_served(run, fragile,
     service = run(fragile, STATEMENT_TIMEOUT_MS=str(LIMIT_MS), FCGI_WORKERS="1")
     worker, = service.workers()
     with Load(service) as load:
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     os.kill(worker, signal.SIGSTOP)
     try:
         batch = Batch(service, 100)
@@ -417,7 +417,7 @@ def test_stale_connections_fail_no_request(run, own_server, fragile, state):
     with own_server.connect("postgres") as administrator:
         for _ in range(terminations):
             with Load(service) as load:
-                load.reach(300, 10)
+                load.reach(300)
             answered += len(load.good())
             assert not load.bad(), load.summary()
             ended = administrator.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -425,14 +425,14 @@ def test_stale_connections_fail_no_request(run, own_server, fragile, state):
             assert ended >= WORKERS, "an idle worker has no connection"
     for mode in ("fast", "immediate"):
         with Load(service) as load:
-            load.reach(300, 10)
+            load.reach(300)
         answered += len(load.good())
         assert not load.bad(), load.summary()
         own_server.stop(mode)
         own_server.start()
         wait_until(service.is_ready, 10, "readiness")
     with Load(service) as load:
-        load.reach(300, 10)
+        load.reach(300)
     answered += len(load.good())
     assert not load.bad(), load.summary()
     state("stale connections", terminations=terminations, restarts=2, answered=answered, failed=0)
@@ -448,8 +448,8 @@ def test_end_under_load(run, fragile, state):
     network ends with its last process: requests after that may fail in any way."""
     service = run(fragile)
     with Load(service) as kept, Load(service, 4, headers={"Connection": "close"}) as fresh:
-        kept.reach(ENOUGH, 15)
-        fresh.reach(100, 15)
+        kept.reach(ENOUGH)
+        fresh.reach(100)
         service.stop()
         gone = time.monotonic() - service.told
         pause_until(time.monotonic() + 0.2)
@@ -478,7 +478,7 @@ def test_end_with_many_waiting(run, fragile, state, released):
     nginx = service.pids("nginx")
     at_rest = open_sockets(nginx)
     with Load(service) as load:
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     with locked(fragile) as holder:
         batch = Batch(service, waiting)
         # nginx connects to the workers when it has read a request.
@@ -555,7 +555,7 @@ def test_end_in_mid_answer(run, crowd, state):
     for _ in range(5):
         service = run(crowd, FCGI_WORKERS="1")
         with Load(service, paths=("/api/reports/daily_usage",)) as load:
-            load.reach(ENOUGH // 5, 60)
+            load.reach(ENOUGH // 5)
         reports += len(load.good())
         whole = whole or Stream(service, "1.1", {}).finish()
         received.append(end_in_mid_answer(service, crowd))
@@ -600,7 +600,7 @@ def test_cut_stream_never_looks_whole(run, crowd, state):
             for fault in (kill_worker, end_backend):
                 received, tries = cut_stream(service, watcher, fault, whole, version, headers)
                 state(f"{fault.__name__}, {name}", tries=tries, whole=len(whole.body), received=received)
-        load.reach(ENOUGH, 60)
+        load.reach(ENOUGH)
     state("cut streams", load)
     assert not load.bad(), load.summary()
 

@@ -82,7 +82,7 @@ def test_a_silent_first_host_costs_nobody_a_report(programs, run, database, sile
         while time.monotonic() < began + 12:  # a silent host is avoided for 10 s, then tried again
             assert service.is_ready()
             pause_until(time.monotonic() + 0.5)
-        load.reach(500, 10)
+        load.reach(500)
     assert not load.bad(), load.summary()
     assert max(outcome.seconds for outcome in load.outcomes) < LIMIT_MS / 1000
     status, line = run_logger(programs, hosts, service.port)
@@ -99,11 +99,11 @@ def test_a_host_that_falls_silent_fails_only_reports_under_way(programs, run, da
     hosts = HostList(database, standby, database.server)
     service = run(hosts, STATEMENT_TIMEOUT_MS=str(LIMIT_MS))
     with Load(service) as load:
-        load.reach(200, 10)
+        load.reach(200)
         wait_until(lambda: workers_on(standby, database) >= WORKERS, 10, "all workers on the first host")
         with frozen(standby):
             since = time.monotonic()
-            load.reach(500, 15, since=since + LIMIT_MS / 1000)
+            load.reach(500, since=since + LIMIT_MS / 1000)
             wait_until(service.is_ready, LIMIT_MS / 1000 + 2, "readiness")  # a check under way may use up its limit
             status, line = run_logger(programs, hosts, service.port)
             assert status == 0, line
@@ -152,17 +152,17 @@ def test_a_name_with_a_silent_first_address(programs, run, database, tmp_path):
 def test_workers_come_back_to_the_preferred_host(run, database, standby):
     service = run(HostList(database, standby, database.server))
     with Load(service, connections=4) as load:
-        load.reach(100, 10)
+        load.reach(100)
         wait_until(lambda: workers_on(standby, database) == ALL, 10, "the workers on the standby")
         standby.stop()
         since = time.monotonic()
-        load.reach(100, 10, since=since)
+        load.reach(100, since=since)
         assert workers_on(database.server, database) >= WORKERS
         standby.start()
         catch_up(database, standby)
         back = wait_until(lambda: workers_on(standby, database) >= WORKERS, BACK_SECONDS, "the workers' return")
         wait_until(lambda: workers_on(database.server, database) == 0, 30, "the last of them")
-        load.reach(len(load.outcomes) + 100, 10)
+        load.reach(len(load.outcomes) + 100)
     print(f"back after {back:.1f} s; {load.summary()}")
     assert not load.bad(), load.summary()
 
@@ -174,7 +174,7 @@ def test_workers_of_one_host_keep_their_connections(run, database):
     who = """SELECT pid FROM pg_stat_activity
               WHERE application_name = 'coworking-analytics' AND datname = current_database() ORDER BY 1"""
     with Load(service) as load:
-        load.reach(100, 10)
+        load.reach(100)
         before = database.execute(who)
         pause_until(time.monotonic() + 75)
     assert database.execute(who) == before

@@ -80,7 +80,7 @@ class Memory:
 def warm(service, requests=200):
     """Has every process do everything once, so that it has allocated what it needs."""
     with Load(service) as load:
-        load.reach(requests, 20)
+        load.reach(requests)
 
 
 def problem(answer):
@@ -151,7 +151,7 @@ def test_bad_requests_get_clear_errors(run, small, state, programs):
             assert answer.status == 400, query
             assert f"'{named}'" in answer.json()["detail"] and "allowed" in answer.json()["detail"]
             assert service.get(f"/health_check?{query}").status == 200
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     grown = memory.assert_flat()
     state("bad requests", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), grown_kb=grown)
     assert not load.bad() and max(o.seconds for o in load.outcomes) <= 1
@@ -172,7 +172,7 @@ def test_garbage_on_the_port(run, small, state, programs):
     with Load(service) as load, concurrent.futures.ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(send, name) for name in GARBAGE]:
             done.result()
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     grown = memory.assert_flat()
     state("garbage", others=load.summary(), answers=answered, slowest=max(o.seconds for o in load.outcomes), grown_kb=grown)
     assert all(answered[name] == 400 for name in GARBAGE if name.startswith(("random", "TLS", "zeros", "a Fast")))
@@ -246,7 +246,7 @@ def test_malformed_fastcgi(run, small, state, programs):
         for name, data in ODD_BUT_VALID.items():
             text, ended = fastcgi.output(fastcgi.exchange(service, data))
             assert text.startswith(b"Status: 200 OK") and text.endswith(b"}\n") and ended, name
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     grown = memory.assert_flat()
     worst = max(times, key=times.get)
     state("malformed FastCGI", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), kinds=len(times),
@@ -288,7 +288,7 @@ def test_two_hundred_clients_that_send_one_byte_a_second(run, small, state, prog
             if not open_ones.get_map():
                 break
         ended = time.monotonic() - started
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
     grown = memory.assert_flat()
     state("200 slow senders", others=load.summary(), slowest=max(o.seconds for o in load.outcomes), given_up_after=ended,
           grown_meanwhile_kb=during, grown_kb=grown)
@@ -349,7 +349,7 @@ def test_eight_clients_that_read_a_large_answer_slowly(run, server, million, sta
     database.run_file(ROOT / "test/service/example.sql")
     before = [reader.received for reader in readers]
     with Load(service) as load:
-        load.reach(ENOUGH, 15)
+        load.reach(ENOUGH)
         files = [size for size in open_file_sizes(nginx, service.directory() / "tmp") if size > 0]
         held = memory.grown()
     # nginx's limit of half a minute must not end clients that do read.
@@ -380,7 +380,7 @@ def test_an_answer_that_nobody_reads_is_given_up(run, crowd, state):
         started = time.monotonic()
         wait_until(lambda: service.events("request", path="/api/reports/user_visits"), 40, "the answer's end")
         given_up = time.monotonic() - started
-        load.reach(ENOUGH, 30)
+        load.reach(ENOUGH)
         received = b""
         while chunk := connection.recv(65536):
             received += chunk

@@ -129,12 +129,12 @@ def test_a_changed_password_costs_no_request(run, server, logins, programs):
     service = run(database, **logins.environment())
     changed = logins.changed()
     with Load(service) as load:
-        load.reach(200, 20)
+        load.reach(200)
         migrate(database, changed)
-        load.reach(len(load.outcomes) + 500, 20)
+        load.reach(len(load.outcomes) + 500)
         other = run(database, **changed.environment())
         assert other.get(law.DAILY_USAGE).body == law.answer(database, law.DAILY_USAGE)
-        load.reach(len(load.outcomes) + 200, 20)
+        load.reach(len(load.outcomes) + 200)
     assert not load.bad(), load.summary()
     login = {"DB_USERNAME": changed.logger, "DB_PASSWORD": changed.passwords[changed.logger]}
     status, line = run_logger(programs, database, other.port, **login)

@@ -151,11 +151,11 @@ def test_other_clients_never_meet_anything_of_ours(programs, run, server, pool, 
         migrate(pooled)
         service = run(pooled)
         with Load(service, connections=4, paths=law.REPORTS) as load:
-            load.reach(200, 60)
+            load.reach(200)
             status, line = run_logger(programs, pooled, service.port, **pooled.logger_environment())
             assert status == 0, str(line)
             migrate(pooled)
-            load.reach(len(load.outcomes) + 50, 30)
+            load.reach(len(load.outcomes) + 50)
     assert not load.bad(), load.summary()
     neighbour.check(inserted=50)
     for path, answer in law.ANSWERS.items():
@@ -240,7 +240,7 @@ def test_workers_share_sessions_with_any_number_of_prepared_statements(run, serv
     expected = {path: law.answer(database, path) for path in law.REPORTS}
     with Paced(database, {}, OTHERS_INSERT.replace("tokens", "public.tokens") + " ON CONFLICT DO NOTHING"):
         with Load(service, connections=8, paths=law.REPORTS) as load:
-            load.reach(400, 60)
+            load.reach(400)
     assert not load.bad(), load.summary()
     database.execute("DELETE FROM tokens WHERE token = 'x'")
     assert {path: service.get(path).body for path in law.REPORTS} == expected

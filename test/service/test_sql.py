@@ -466,7 +466,7 @@ def test_no_change_of_the_tables_ends_in_a_deadlock_with_a_report(coworking, cow
     known = len(coworking_service.events("request"))
     failures = []
     with coworking.connect() as connection, Load(coworking_service, connections=8) as load:
-        load.reach(100, 30)
+        load.reach(100)
         for number in range(60):
             try:
                 connection.execute(statements[number % len(statements)])

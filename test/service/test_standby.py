@@ -182,14 +182,14 @@ def test_a_standby_that_is_too_far_behind_does_not_answer(run, database, standby
 def test_another_host_answers_for_one_that_is_too_far_behind(run, database, standby):
     service = run(HostList(database, standby, database.server), MAX_REPLICA_LAG_MS=str(LAG_MS))
     with Load(service, connections=4) as load:
-        load.reach(100, 10)
+        load.reach(100)
         wait_until(lambda: workers_on(standby, database) >= WORKERS, 10, "all workers on the standby")
         since = time.monotonic()
         standby.replay(False)
         database.execute(USE)
         wait_until(lambda: workers_on(database.server, database) >= WORKERS, LAG_MS / 1000 + 5, "the workers' move")
         moved = time.monotonic()
-        load.reach(len(load.outcomes) + 200, 10)
+        load.reach(len(load.outcomes) + 200)
         wait_until(service.is_ready, 2, "readiness")
         assert service.get(law.DAILY_USAGE).body == law.daily_usage(database)
     assert not load.bad(), load.summary()
@@ -201,7 +201,7 @@ def test_an_idle_primary_does_not_count_as_lag(run, database, standby):
     service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(LAG_MS))
     with Load(service, connections=4) as load:
         for _ in range(5):
-            load.reach(len(load.outcomes) + 200, 10)
+            load.reach(len(load.outcomes) + 200)
             pause_until(time.monotonic() + 1.5 * LAG_MS / 1000)
             database.execute(USE)
     assert not load.bad(), load.summary()
@@ -211,7 +211,7 @@ def test_constant_writes_do_not_count_as_lag(run, database, standby):
     service = run(HostList(database, standby), MAX_REPLICA_LAG_MS=str(LAG_MS))
     with Paced(database, {}, USE), Load(service, connections=4) as load:
         pause_until(time.monotonic() + 3 * LAG_MS / 1000)
-        load.reach(200, 10)
+        load.reach(200)
     assert not load.bad(), load.summary()
 
 
@@ -258,7 +258,7 @@ def test_a_report_that_recovery_cancels_is_retried(run, primary, say):
                     for statement in churn:
                         connection.execute(statement)
                     load.reach(len(load.good()) + 12, 20)  # a retry must not run into the next round
-            load.reach(50, 20)
+            load.reach(50)
         cancelled = conflicts(impatient, database) - before
         say(f"{cancelled} conflicts with recovery: {load.summary()}")
         assert cancelled >= 5
@@ -327,10 +327,10 @@ def test_failover_under_load(programs, run, end, say):
         hosts = HostList(database, servers[1], servers[2], servers[0])
         service = run(hosts, PGTARGETSESSIONATTRS="prefer-standby")
         with Load(service) as load:
-            load.reach(200, 10)
+            load.reach(200)
             assert workers_on(servers[0], database) <= 1  # a logger's connection
             with Paced(database, {}, USE, pause=0.02):
-                load.reach(len(load.outcomes) + 500, 20)
+                load.reach(len(load.outcomes) + 500)
             ended = time.monotonic()
             servers[0].stop(end)
             successor, other = sorted(servers[1:], key=receive_position, reverse=True)  # stable: the first of equals
@@ -338,7 +338,7 @@ def test_failover_under_load(programs, run, end, say):
             other.follow(successor)
             promoted = Database(successor, database.name)
             with Paced(promoted, {}, USE, pause=0.02):
-                load.reach(500, 20, since=time.monotonic())
+                load.reach(500, since=time.monotonic())
                 back = wait_until(lambda: workers_on(other, database) >= WORKERS and workers_on(successor, database) <= 1,
                                   BACK_SECONDS, "the workers on a standby")
             catch_up(promoted, other)

@@ -116,11 +116,23 @@ def rebuild(database):
         connection.execute(REBUILD)
 
 
+def fold_some(connection, most):
+    """Folds at most that many; None where a lock stood in the way, as that of an autovacuum that truncates a table."""
+    try:
+        return connection.execute("SELECT coworking_analytics_keeper.fold(%s, 0)", (most,))[0][0]
+    except psycopg2.errors.LockNotAvailable:
+        return None
+
+
 def fold_all(connection, most=10_000):
-    """Folds until nothing is left to fold; returns how many changes and tokens that were."""
+    """Folds until nothing is left to fold; returns how many changes and tokens that were. Tries again, as loggers do."""
     folded = idle = 0
+    deadline = time.monotonic() + 120
     while idle < 3:  # one that looks how far it may go, one that learns who does not know yet, one that finds nothing
-        count = connection.execute("SELECT coworking_analytics_keeper.fold(%s, 0)", (most,))[0][0]
+        count = fold_some(connection, most)
+        if count is None:
+            assert time.monotonic() < deadline, "a lock stays in the way of folding"
+            continue
         assert 0 <= count <= most
         idle = 0 if count else idle + 1
         folded += count

@@ -99,7 +99,7 @@ class Load(Background):
         """The requests that got a whole answer, be it a report or a problem document."""
         return [outcome for outcome in list(self.outcomes) if outcome.answered]
 
-    def reach(self, number, seconds, since=0):
+    def reach(self, number, seconds=60, since=0):
         """Waits until so many requests that began after a moment have been answered with a report."""
         wait_until(lambda: sum(outcome.good for outcome in self.since(since)) >= number, seconds,
                    f"{number} reports")
