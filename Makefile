@@ -118,6 +118,7 @@ test: ## all tests; the last line is "N passed, N failed"
 	@docker/local/setup build www run test $(if $(shell command -v podman),pod)
 	@docker/local/setup browser || echo "no Chromium: the page's tests are skipped" >&2
 	@docker/local/setup-pooler || echo "no PgBouncer: the pooler's tests are skipped" >&2
+	@docker/local/setup-sign-in || echo "no oauth2-proxy: the tests of sign-in are skipped" >&2
 	@$(MAKE) --no-print-directory --quiet -j$(shell nproc) programs sanitized unit-programs www
 	@test/run
 

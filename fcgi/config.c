@@ -83,6 +83,11 @@ static bool parse_app_host(const struct variable *variable, const char *text,
     return values_is_address(text) && !strchr(text, '%') && parse_text(variable, text, config);
 }
 
+static bool parse_endpoint(const struct variable *variable, const char *text,
+                           struct config *config) {
+    return values_is_endpoint(text) && parse_text(variable, text, config);
+}
+
 static bool parse_keys(const struct variable *variable, const char *path, struct config *config) {
     return keys_are_valid(path) && parse_text(variable, path, config);
 }
@@ -120,11 +125,12 @@ static bool parse_password_file(const struct variable *variable, const char *pat
 #define PORTS(member) parse_ports, offsetof(struct config, member), 0, 0, TRIMMED_LIST
 #define NUMBER(member, lowest, top)                                                                \
     parse_number, offsetof(struct config, member), lowest, top, TRIMMED
-#define LEVEL(member)   parse_level, offsetof(struct config, member), 0, 0, TRIMMED
-#define NAMES(member)   parse_server_names, offsetof(struct config, member), 0, 0, TRIMMED
-#define ADDRESS(member) parse_app_host, offsetof(struct config, member), 0, 0, TRIMMED
-#define KEYS(member)    parse_keys, offsetof(struct config, member), 0, 0, TRIMMED
-#define SWITCH(member)  parse_switch, offsetof(struct config, member), 0, 0, TRIMMED
+#define LEVEL(member)    parse_level, offsetof(struct config, member), 0, 0, TRIMMED
+#define NAMES(member)    parse_server_names, offsetof(struct config, member), 0, 0, TRIMMED
+#define ADDRESS(member)  parse_app_host, offsetof(struct config, member), 0, 0, TRIMMED
+#define KEYS(member)     parse_keys, offsetof(struct config, member), 0, 0, TRIMMED
+#define ENDPOINT(member) parse_endpoint, offsetof(struct config, member), 0, 0, TRIMMED
+#define SWITCH(member)   parse_switch, offsetof(struct config, member), 0, 0, TRIMMED
 
 static const char *const libpq_host[] = {"PGHOST", "PGHOSTADDR", "PGSERVICE", NULL};
 static const char *const libpq_port[] = {"PGPORT", "PGSERVICE", NULL};
@@ -166,6 +172,8 @@ static const struct variable variables[] = {
     {"KEYS_FILE", NULL, none, "", KEYS(keys_file),
      "a file that the service's user can read, with at least one key and only lines that `make key "
      "NAME=...` writes"},
+    {"SIGN_IN", NULL, none, "", ENDPOINT(sign_in),
+     "the host and port of an oauth2-proxy, such as 127.0.0.1:4180"},
     {"SERVER_NAMES", NULL, none, "", NAMES(server_names),
      "a list of host names, as in \"reports.example.org *.example.com [2001:db8::1]\""},
     {"FCGI_WORKERS", NULL, none, "4", NUMBER(workers, 1, 256),
@@ -223,7 +231,13 @@ static void check_access(const struct config *config, struct problems *problems)
     const char *host = config->app_host;
     bool is_loopback =
         !host || strncmp(host, "127.", strlen("127.")) == 0 || strcmp(host, "::1") == 0;
-    if (!is_loopback && !config->keys_file && !environment_read("KEYS_FILE"))
+    if (config->keys_file || environment_read("KEYS_FILE"))
+        return;
+    if (config->sign_in)
+        problems_add_error(problems, "KEYS_FILE",
+                           "set to a file of keys, since SIGN_IN closes the service to others: "
+                           "`make -s key NAME=analyst >>FILE` adds one");
+    else if (!is_loopback)
         problems_add_error(problems, "KEYS_FILE",
                            "set to a file of keys, since APP_HOST opens the service to other "
                            "machines: `make -s key NAME=analyst >>FILE` adds one");

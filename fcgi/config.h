@@ -27,6 +27,7 @@ struct config {
     const char *logger_password;  /* likewise; NULL: worker_password */
     const char *app_host;  /* where nginx listens besides the loopback addresses; NULL: nowhere */
     const char *keys_file; /* that nginx reads; NULL: no keys are wanted */
+    const char *sign_in;   /* host and port of oauth2-proxy; NULL: nobody signs in */
     const char *server_names; /* that nginx serves; NULL for any */
     long app_port;
     long workers;

@@ -113,6 +113,17 @@ static bool is_port(const char *text) {
     return values_number(text, 1, PORT_MAX, &port);
 }
 
+bool values_is_endpoint(const char *text) {
+    char host[HOST_SIZE];
+    const char *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : sizeof host;
+    if (length >= sizeof host)
+        return false;
+    memcpy(host, text, length);
+    host[length] = '\0';
+    return values_is_name(host) && is_port(colon + 1);
+}
+
 static bool is_port_or_empty(const char *text) {
     return *text == '\0' || is_port(text);
 }

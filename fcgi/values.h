@@ -27,6 +27,9 @@ bool values_is_address(const char *text);
 /* A host name (RFC 1123, with underscores), or an IPv4 address. */
 bool values_is_name(const char *text);
 
+/* A host name or an IPv4 address, a colon and a port. */
+bool values_is_endpoint(const char *text);
+
 /* Each item is a host name (RFC 1123, with underscores), an IP address, or a socket's folder. */
 bool values_are_hosts(const char *list);
 

@@ -23,7 +23,7 @@ await build({
   banner: { js: notice, css: notice },
   logLevel: 'warning',
 });
-for (const name of ['index.html', 'icon.svg']) await copyFile(join(here, name), join(folder, name));
+for (const name of ['index.html', 'icon.svg', 'signed_out.html']) await copyFile(join(here, name), join(folder, name));
 for (const name of await readdir(folder)) {
   await writeFile(join(folder, `${name}.gz`), gzipSync(await readFile(join(folder, name)), { level: 9 }));
 }

@@ -55,14 +55,14 @@ def own_server(chromium):  # pylint: disable=unused-argument
     postgres.close()
 
 
-def start(postgres, *files):
+def start(postgres, *files, **variables):
     """A service on a new database with these files' rows."""
     database = postgres.create_database(next(names))
     for file in files:
         database.run_file(ROOT / file)
     migration = database.migrate()
     assert migration.returncode == 0, migration.stderr
-    service = start_service(ROOT / "build", database.environment())
+    service = start_service(ROOT / "build", database.environment(), **variables)
     service.database = database
     return service
 
@@ -94,8 +94,8 @@ def run():
     """Starts services that end with the test."""
     services = []
 
-    def begin(postgres, *files):
-        services.append(start(postgres, *files))
+    def begin(postgres, *files, **variables):
+        services.append(start(postgres, *files, **variables))
         return services[-1]
 
     yield begin

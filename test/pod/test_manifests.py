@@ -1,6 +1,7 @@
 """The manifests as files: valid for several Kubernetes versions, consistent, and confined."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -25,7 +26,7 @@ ANNOTATIONS = {f"service.beta.kubernetes.io/aws-load-balancer-{name}" for name i
     "type", "nlb-target-type", "scheme", "subnets", "attributes", "target-group-attributes", "security-groups",
     "healthcheck-protocol", "healthcheck-port", "healthcheck-path", "healthcheck-success-codes",
     "healthcheck-interval", "healthcheck-timeout", "healthcheck-healthy-threshold",
-    "healthcheck-unhealthy-threshold")}
+    "healthcheck-unhealthy-threshold", "ssl-cert", "ssl-ports", "ssl-negotiation-policy", "backend-protocol")}
 # The values of bitnami/postgresql 17.1.0 that we use. helm accepts unknown names silently.
 CHART_VALUES = {
     "global.security.allowInsecureImages", "image.repository", "image.tag", "auth.username", "auth.database",
@@ -56,6 +57,62 @@ def validate(validator, version, path):
 def test_schemas(validator, version, path):
     done = validate(validator, version, path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+COMPONENTS = ["https", "tls", "database-tls", "sso"]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Builds the manifests with components; returns the objects by kind and name."""
+    copy = tmp_path_factory.mktemp("manifests") / "manifests"
+    shutil.copytree(MANIFESTS, copy)
+    (copy / "database-tls/ca.crt").write_text("a certificate")
+    base = (copy / "kustomization.yaml").read_text()
+
+    def run(*components):
+        (copy / "kustomization.yaml").write_text(f"{base}components: [{', '.join(components)}]\n")
+        done = subprocess.run(["kubectl", "kustomize", copy], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (copy / "built.yaml").write_text(done.stdout)
+        return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}, copy / "built.yaml"
+
+    return run
+
+
+@pytest.mark.parametrize("components", [*([one] for one in COMPONENTS), COMPONENTS], ids="+".join)
+def test_components(validator, build, components):
+    objects, path = build(*components)
+    for version in VERSIONS:
+        done = validate(validator, version, path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    pod = objects["Deployment", "coworking"]["spec"]["template"]["spec"]
+    mounted = {container["name"]: {mount["mountPath"] for mount in container.get("volumeMounts", [])}
+               for container in [*pod["initContainers"], *pod["containers"]]}
+    service, policy = objects["Service", "coworking"], objects["NetworkPolicy", "coworking"]
+    assert ("/app/sign_in" in mounted["nginx"]) == ("sso" in components)
+    assert ("/app/tls" in mounted["nginx"]) == ("tls" in components)
+    assert ("/app/https" in mounted["nginx"]) == ("https" in components)
+    assert {name for name, paths in mounted.items() if "/app/database-ca" in paths} == (
+        set(mounted) - {"nginx"} if "database-tls" in components else set())
+    assert (objects["ConfigMap", "coworking"]["data"].get("PGSSLMODE") == "verify-full") == ("database-tls" in components)
+    port, = service["spec"]["ports"]
+    assert port["port"] == (443 if "https" in components else 5153)
+    assert port["targetPort"] == policy["spec"]["ingress"][0]["ports"][0]["port"] == ("https" if "tls" in components else "http")
+
+
+def test_sign_in_is_confined(build):
+    objects, _ = build("sso")
+    pod = objects["Deployment", "coworking-sign-in"]["spec"]["template"]["spec"]
+    container, = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                            "capabilities": {"drop": ["ALL"]}}
+    assert container["image"].rsplit(":", 1)[1] == "v" + re.search(
+        r"oauth2-proxy/v7 v(\S+)", (ROOT / "test/support/provider/go.mod").read_text())[1], "the tests have another version"
+    source, = objects["NetworkPolicy", "coworking-sign-in"]["spec"]["ingress"]
+    assert source["from"] == [{"podSelector": {"matchLabels": {"service": "coworking"}}}]
+    assert not [variable for variable in container["env"] if "SECRET" in variable["name"] and not variable["name"].endswith("_FILE")]
 
 
 def test_the_schemas_reject_an_unknown_field(validator, tmp_path):
@@ -102,9 +159,12 @@ def test_the_alarm_covers_all_failures_of_rollups():
     assert '"failed"' in (ROOT / "fcgi/usage_logger.c").read_text()
 
 
-@pytest.mark.parametrize("path", [MANIFESTS / "coworking.yaml", README], ids=lambda path: path.name)
+ANNOTATED = [MANIFESTS / "coworking.yaml", MANIFESTS / "https/kustomization.yaml", MANIFESTS / "tls/kustomization.yaml"]
+
+
+@pytest.mark.parametrize("path", ANNOTATED, ids=lambda path: path.parent.name)
 def test_the_annotations_are_documented_ones(path):
-    used = set(re.findall(r"[\w.]+\.kubernetes\.io/[\w-]*load-balancer[\w-]*", path.read_text()))
+    used = set(re.findall(r"[\w.]+\.kubernetes\.io/[\w-]*load-balancer[\w-]*", path.read_text().replace("~1", "/")))
     assert used
     assert used <= ANNOTATIONS
 

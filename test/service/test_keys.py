@@ -82,6 +82,18 @@ def test_an_address_that_is_none(programs, address):
     assert status == 78 and lines[0]["detail"].startswith("APP_HOST must be an IP address")
 
 
+@pytest.mark.parametrize("address", ["localhost", "localhost:", ":4180", "http://localhost:4180", "localhost:4180/", "a b:4180", "x:0",
+                                     "x:65536", "x;y:1", "[::1]:4180", "a" * 254 + ":80"])
+def test_a_sign_in_that_is_none(programs, address):
+    status, lines = check(programs, **{**GOOD, "SIGN_IN": address})
+    assert status == 78 and lines[0]["detail"].startswith("SIGN_IN must be the host and port")
+
+
+def test_sign_in_needs_keys(programs):
+    status, lines = check(programs, **{**GOOD, "SIGN_IN": "localhost:4180"})
+    assert status == 78 and "KEYS_FILE must be set to a file of keys, since SIGN_IN" in lines[0]["detail"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network of its own")
 @pytest.mark.parametrize("address, kind, hosts", [
     ("0.0.0.0", "both", ["127.0.0.1", "127.0.0.9", "[::1]"]), ("::", "both", ["127.0.0.1", "[::1]"]),

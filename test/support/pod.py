@@ -188,9 +188,12 @@ class Pod(Service):
     ended = False
 
     def __init__(self, network, environment, wait=True, image=None, port=None,  # pylint: disable=super-init-not-called
-                 keys=None, **variables):
+                 keys=None, certificate=None, **variables):
+        """With a certificate, a folder with tls.crt and tls.key, it also has TLS at tls_port."""
         Pod.count += 1
         self.port = port or free_port()
+        self.tls_port = free_port() if certificate else None
+        self.certificate = certificate
         self.network = network
         self.suffix = f"-test-{os.getpid()}-{Pod.count}"
         self.key = key_of_tests().field
@@ -202,6 +205,7 @@ class Pod(Service):
         variables = {**environment, **variables}
         secrets = {"coworking": {key: variables.pop(key) for key in ("DB_PASSWORD",)},
                    "coworking-keys": {"keys": key_of_tests().line if keys is None else keys} if keys is not False else {},
+                   "coworking-tls": {file.name: file.read_text() for file in certificate.iterdir()} if certificate else {},
                    "coworking-migrate": {key: variables.pop(key) for key in list(variables) if key.startswith("MIGRATE_")}}
         self._write(variables, {name: values for name, values in secrets.items() if values or name == "coworking"})
         self._play()
@@ -215,7 +219,8 @@ class Pod(Service):
 
     def _play(self):
         """Starts it; again where runc could not copy itself, which happens while another of its copies is being written."""
-        play = ["kube", "play", "--network", self.network.name, "--publish", f"127.0.0.1:{self.port}:5153", self.folder / "pod.yaml"]
+        play = ["kube", "play", "--network", self.network.name, "--publish", f"127.0.0.1:{self.port}:5153",
+                *(["--publish", f"127.0.0.1:{self.tls_port}:5443"] if self.certificate else []), self.folder / "pod.yaml"]
         self.play = podman(*play, check=False)
         if "ensure we are a cloned binary" in self.play.stderr:
             self.play = podman(*play, "--replace", check=False)
@@ -228,6 +233,7 @@ class Pod(Service):
         (self.folder / "kustomization.yaml").write_text(json.dumps({
             "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
             "resources": [os.path.relpath(ROOT / "manifests", self.folder)],
+            "components": [os.path.relpath(ROOT / "manifests/tls", self.folder)] if self.certificate else [],
             "nameSuffix": self.suffix,
             "images": [{"name": reference.rsplit(":", 1)[0], "newName": name, "newTag": tag}],
             "patches": [{"patch": json.dumps(patch)}],
@@ -242,11 +248,19 @@ class Pod(Service):
 
     def write_keys(self, text):
         """Replaces the file of keys, as a cluster does some time after the Secret has changed."""
-        [volume] = [mount["Name"] for mount in self.inspect("nginx")["Mounts"] if mount["Destination"] == "/app/access"]
         (self.folder / "keys").write_text(text)
-        with tarfile.open(self.folder / "keys.tar", "w") as archive:
-            archive.add(self.folder / "keys", "keys")
-        podman("volume", "import", volume, self.folder / "keys.tar")
+        self._replace_files("/app/access", [self.folder / "keys"])
+
+    def write_certificate(self, folder):
+        """Replaces the certificate and its key likewise."""
+        self._replace_files("/app/tls", folder.iterdir())
+
+    def _replace_files(self, mount_path, files):
+        [volume] = [mount["Name"] for mount in self.inspect("nginx")["Mounts"] if mount["Destination"] == mount_path]
+        with tarfile.open(self.folder / "files.tar", "w") as archive:
+            for file in files:
+                archive.add(file, file.name)
+        podman("volume", "import", volume, self.folder / "files.tar")
 
     def container(self, name):
         """podman's name of a container of the manifests."""

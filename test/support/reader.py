@@ -54,6 +54,7 @@ class Reader:
 
     def __init__(self, browser, service, **options):
         self.service = service
+        self.url = f"http://127.0.0.1:{service.port}"
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
@@ -64,7 +65,7 @@ class Reader:
 
     def open(self, search=""):
         """Opens a view, and waits until it is there."""
-        self.page.goto(f"http://127.0.0.1:{self.service.port}/{search}")
+        self.page.goto(f"{self.url}/{search}")
         return self.settle()
 
     def settle(self):

@@ -51,6 +51,7 @@ export interface Answer<Row> {
   readonly text: string; // the rows as received, to see whether they changed
   readonly after: string | null; // the parameter that requests the next rows
   readonly lag: Lag | null; // null where the service does not say
+  readonly user: string | null; // whose session it is; null without one
 }
 
 /** How old the data of an answer is: the time of the last change it can include, and the age in seconds. */
@@ -65,6 +66,7 @@ export class Problem extends Error {
     title: string,
     readonly detail: string,
     readonly requestId: string | null = null,
+    readonly status: number | null = null,
   ) {
     super(title);
   }
@@ -113,7 +115,7 @@ export async function ask<Name extends Report>(query: Query<Name>, signal: Abort
   if (!response.ok || !Array.isArray(body)) throw problem(response, body);
   const link = /<([^>]*)>;\s*rel="?next"?/.exec(response.headers.get('Link') ?? '')?.[1];
   const after = link ? new URL(link, response.url).searchParams.get('after') : null;
-  return { rows: body, text, after, lag: lag(response.headers) };
+  return { rows: body, text, after, lag: lag(response.headers), user: response.headers.get('Signed-In-As') };
 }
 
 /** Uses the service's clock, since the reader's may be wrong. */
@@ -140,5 +142,6 @@ function problem(response: Response, body: unknown): Problem {
     String(title ?? (response.statusText || 'Error')),
     String(detail ?? `Status ${response.status}`),
     requestId,
+    response.status,
   );
 }

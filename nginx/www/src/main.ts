@@ -27,6 +27,8 @@ let lastLook = 0; // when the last update ended
 let updated: Date | null = null; // when the last successful update ended
 let lag: Lag | null = null; // the longest lag among its answers
 let longestLag: Lag | null = null; // the longest lag so far in the update under way
+let user: string | null = null; // whose session it is, or was until it ended
+let hasEnded = false; // the session
 
 const users = new Users((after) => write({ ...view, after }));
 const panels: Panel[] = [new Summary(), new Usage(goToSpan), new Hours(), users, new Redemption(), new Newcomers()];
@@ -74,7 +76,8 @@ async function look(): Promise<void> {
 
 /** Returns a problem of some of the panels; throws one that all of them have. */
 async function readAll(signal: AbortSignal): Promise<Problem | null> {
-  const { rows } = await ask(new Query('summary'), signal);
+  const { rows, user: name } = await ask(new Query('summary'), signal);
+  showUser(name);
   const newest = rows[0]?.to;
   document.body.classList.toggle('has-no-data', newest === undefined);
   find('#newest').textContent = newest ? format.date(newest) : '–';
@@ -106,6 +109,13 @@ async function findOldest(newest: Day, signal: AbortSignal): Promise<Day> {
     ask(new Query('new_users'), signal),
   ]);
   return [newest, tokens.rows[0]?.date ?? newest, joined.rows[0]?.date ?? newest].reduce((a, b) => (a < b ? a : b));
+}
+
+/** Shows who is signed in, with a way to sign out. */
+function showUser(name: string | null): void {
+  user = name;
+  find('#account').hidden = name === null;
+  find('#user').textContent = name ?? '';
 }
 
 /** Requests a report, and notes the lag of the answer. */
@@ -145,11 +155,13 @@ function report(problem: Problem | null): void {
   find('#updated').textContent = updated ? format.time(updated) : '–';
   reportLag();
   banner.hidden = !problem;
+  hasEnded = user !== null && problem?.status === 401;
   document.body.classList.toggle('has-problem', problem !== null);
   if (!problem) return;
   const kept = updated ? ` You see the data of ${format.time(updated)}.` : ' There is nothing to show yet.';
-  const headline = make('b', {}, updated ? 'Not up to date. ' : 'No data. ');
-  find('p', banner).replaceChildren(headline, ...explain(problem), kept);
+  const headline = make('b', {}, hasEnded ? 'Your session has ended. ' : updated ? 'Not up to date. ' : 'No data. ');
+  const words = hasEnded ? [make('a', { href: location.href }, 'Sign in'), ' to go on.'] : explain(problem);
+  find('p', banner).replaceChildren(headline, ...words, kept);
 }
 
 /** Screen readers read out a new sentence, but not a change of its numbers. */
@@ -185,7 +197,10 @@ window.addEventListener('popstate', () => {
   view = read(location.search);
   void look();
 });
-document.addEventListener('visibilitychange', plan);
+document.addEventListener('visibilitychange', () => {
+  if (hasEnded && !document.hidden) lastLook = 0; // the reader may have signed in in another tab
+  plan();
+});
 window.addEventListener('online', () => void look());
 
 void look();

@@ -1,0 +1,164 @@
+"""TLS to the pod: the component of manifests/tls, and a certificate that is replaced."""
+
+import http.client
+import pathlib
+import ssl
+import time
+
+import law
+import pytest
+from load import Load
+from pod import Pod
+from sign_in import make_certificate
+
+
+class Tls:
+    """What a load balancer sees of a pod: its port with TLS, where it accepts any certificate, as those do."""
+
+    def __init__(self, pod):
+        self.port, self.key = pod.tls_port, pod.key
+        self.context = ssl._create_unverified_context()  # pylint: disable=protected-access
+
+    def connect(self, timeout=30):
+        """A connection, whose requests carry the pod's key."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.context)
+        plain = connection.request
+        connection.request = lambda method, path, headers=None: plain(method, path, headers={**self.key, **(headers or {})})
+        return connection
+
+    def certificate(self):
+        """The one that is served."""
+        return ssl.get_server_certificate(("127.0.0.1", self.port))
+
+    def get(self, path, **headers):
+        """GET."""
+        connection = self.connect()
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response, response.read()
+        finally:
+            connection.close()
+
+
+def make_folder(tmp_path, name):
+    """A folder with a new certificate."""
+    folder = tmp_path / name
+    folder.mkdir()
+    make_certificate(folder, "tls.crt", "tls.key")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pod(network, server, tmp_path_factory):
+    """A pod with TLS."""
+    started = Pod(network, server.sample().pod_environment(), certificate=make_folder(tmp_path_factory.mktemp("tls"), "first"))
+    yield started
+    started.kill()
+
+
+def lay_as_a_cluster(folder, content):
+    """Replaces a mounted Secret as a kubelet does: all its files at once, by renaming a link to their folder."""
+    made = folder / f"..{content.name}"
+    made.mkdir()
+    for file in content.iterdir():
+        (made / file.name).write_bytes(file.read_bytes())
+        (made / file.name).chmod(0o644)
+    made.chmod(0o755)
+    (folder / "..next").symlink_to(made.name)
+    (folder / "..next").rename(folder / "..data")
+    for file in content.iterdir():
+        if not (folder / file.name).is_symlink():
+            (folder / "link").symlink_to(f"..data/{file.name}")
+            (folder / "link").rename(folder / file.name)
+
+
+def test_a_report_and_its_door(pod):
+    tls = Tls(pod)
+    response, body = tls.get(law.DAILY_USAGE)
+    assert response.status == 200 and body.startswith(b"{")
+    assert response.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert tls.get("/health_check")[1] == b"ok"
+    tls.key = {}
+    assert tls.get(law.DAILY_USAGE)[0].status == 401
+    answer = pod.get(law.DAILY_USAGE)  # the port without TLS, which the network policy closes
+    assert answer.status == 200 and "Strict-Transport-Security" not in answer.headers
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_versions(pod, version):
+    tls = Tls(pod)
+    tls.context.minimum_version = tls.context.maximum_version = version
+    assert tls.get(law.DAILY_USAGE)[0].status == 200
+
+
+def test_older_versions_are_refused(pod):
+    tls = Tls(pod)
+    tls.context.minimum_version = ssl.TLSVersion.TLSv1
+    tls.context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        tls.get(law.DAILY_USAGE)
+
+
+def test_a_client_s_address_is_that_of_its_connection(pod):
+    tls = Tls(pod)
+    identity = f"tls-{time.time_ns()}"
+    assert tls.get("/api/reports/", **{"X-Request-Id": identity})[0].status == 200
+    deadline = time.monotonic() + 20
+    while not pod.events("access", request_id=identity):
+        assert time.monotonic() < deadline, "no line"
+        time.sleep(0.2)
+    [line] = pod.events("access", request_id=identity)
+    assert line["client"] not in ("127.0.0.1", "::1") and line["user"] == "tests"
+
+
+def test_a_new_certificate_is_served_without_a_restart(pod, tmp_path, say):
+    tls, before = Tls(pod), pod.states()
+    [volume] = [mount["Source"] for mount in pod.inspect("nginx")["Mounts"] if mount["Destination"] == "/app/tls"]
+    folder = pathlib.Path(volume)
+    old, new = make_folder(tmp_path, "old"), make_folder(tmp_path, "new")
+    lay_as_a_cluster(folder, old)
+    assert tls.certificate() == (old / "tls.crt").read_text()
+    with Load(tls, 4, headers={"Connection": "close"}) as load:
+        load.reach(100)
+        lay_as_a_cluster(folder, new)
+        replaced = time.monotonic()
+        while tls.certificate() != (new / "tls.crt").read_text():
+            assert time.monotonic() - replaced < 60
+        seconds = time.monotonic() - replaced
+        load.reach(100, since=time.monotonic())
+    assert not load.bad(), load.summary()
+    assert pod.states() == before
+    say(f"the new certificate after {seconds:.2f} s; {len(load.outcomes)} requests, none failed")
+
+
+def test_many_connections_that_never_speak_are_limited(pod):
+    """As without TLS: one address gets at most 512."""
+    context = Tls(pod)
+    opened = []
+    try:
+        for _ in range(600):
+            connection = http.client.HTTPConnection("127.0.0.1", context.port, timeout=5)
+            connection.connect()
+            opened.append(connection)
+        closed = 0
+        deadline = time.monotonic() + 20
+        while closed < 600 - 512 and time.monotonic() < deadline:
+            closed = sum(is_closed(connection.sock) for connection in opened)
+            time.sleep(0.1)
+        assert 0 < closed
+    finally:
+        for connection in opened:
+            connection.close()
+    assert context.get("/health_check")[0].status == 200
+
+
+def is_closed(connection):
+    """Whether the other side has closed it."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -1,0 +1,249 @@
+"""People sign in with the company's account: who is let in, for how long, and what everybody else gets."""
+
+import itertools
+import time
+import urllib.parse
+from functools import partial
+
+import law
+import pytest
+from keys import basic, key_of_tests
+from postgres import wait_until
+from sign_in import COOKIE, MISSING, Browser, House, Provider, is_there
+from target import IS_POD
+from test_access import CLOSED, METHODS, PROBES, is_refused
+
+pytestmark = [pytest.mark.one_build("sanitized"), pytest.mark.skipif(IS_POD, reason="oauth2-proxy is on this machine"),
+              pytest.mark.skipif(not is_there(), reason=MISSING)]
+KEY = key_of_tests()
+MEMBER = "jane.doe@example.com"
+VIEW = "/?from=2026-05-01&to=2026-06-30&every=week&compare=no"
+names = (f"session-{number}" for number in itertools.count(1))
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """An identity provider."""
+    running = Provider()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def house(run_for_module, database, provider):
+    """One for the tests that leave it running."""
+    made = House(partial(run_for_module, database), provider)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def session(house):
+    """The header field with the session of someone who has signed in."""
+    browser = Browser(house.front)
+    assert browser.open().status == 200
+    return browser.session()
+
+
+# Who has no session
+
+@pytest.mark.parametrize("path", CLOSED)
+def test_everything_is_closed_to_programs(house, path):
+    for method in METHODS:
+        assert is_refused(house.service.request(path, method), method), method
+        assert is_refused(house.service.request(path, method, headers={"Sec-Fetch-Mode": "cors"}), method, challenge="Key"), method
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_are_open(house, path):
+    assert house.service.request(path).status == 200
+
+
+@pytest.mark.parametrize("path", [VIEW, "/nope", law.DAILY_USAGE, "/session", "/oauth2/auth", "/oauth2/sign_in", "/oauth2/nope", "/ping"])
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Mode": "navigate"}, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}],
+                         ids=["navigates", "an older browser"])
+def test_a_browser_is_sent_to_the_provider(house, provider, path, headers):
+    answer = house.service.request(path, headers=headers)
+    while answer.status == 429:  # other tests signed in
+        time.sleep(0.5)
+        answer = house.service.request(path, headers=headers)
+    assert answer.status == 302 and answer.headers["Location"].startswith(f"{provider.issuer}/authorize?")
+    asked = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers["Location"]).query)
+    assert asked["redirect_uri"] == [f"https://localhost:{house.front.port}/oauth2/callback"]
+    assert asked["code_challenge_method"] == ["S256"] and urllib.parse.unquote(asked["state"][0]).endswith(path)
+    for cookie in answer.headers.get_all("Set-Cookie"):
+        parts = {part.strip().lower() for part in cookie.split(";")[1:]}
+        assert cookie.startswith("__Host-") and {"secure", "httponly", "path=/", "samesite=lax"} <= parts
+        assert not any(part.startswith("domain") for part in parts)
+    assert answer.headers["Strict-Transport-Security"]
+
+
+def forgeries(session):
+    """Sessions that are none."""
+    value = session["Cookie"].split("=", 1)[1]
+    content, when, signature = value.split("|")
+    yield "of another name", f"{COOKIE}x={value}"
+    yield "empty", f"{COOKIE}="
+    yield "nonsense", f"{COOKIE}=nonsense"
+    yield "unsigned", f"{COOKIE}={content}|{when}|"
+    yield "cut", f"{COOKIE}={value[:-4]}"
+    yield "changed", f"{COOKIE}=A{content[1:]}|{when}|{signature}"
+    yield "made younger", f"{COOKIE}={content}|{int(when) + 1000}|{signature}"
+    yield "in parts", f"{COOKIE}_0={value[:100]}; {COOKIE}_1={value[150:]}"
+    yield "huge", f"{COOKIE}={'x' * 7000}"
+
+
+def test_a_forged_session(house, session):
+    for name, cookie in forgeries(session):
+        for path in (law.DAILY_USAGE, "/", "/app.js", "/nope"):
+            assert is_refused(house.service.request(path, headers={"Cookie": cookie})), name
+    for header in ("X-Auth-Request-Email", "X-Auth-Request-User", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Access-Token",
+                   "X-Forwarded-Uri", "X-Original-URI", "Authorization"):
+        assert is_refused(house.service.request(law.DAILY_USAGE, headers={header: MEMBER})), header
+
+
+def test_a_session_of_another_secret(house, provider, run, database, session):
+    other = House(partial(run, database), provider)
+    try:
+        assert is_refused(other.service.request(law.DAILY_USAGE, headers=session))
+        assert house.service.request(law.DAILY_USAGE, headers=session).status == 200
+    finally:
+        other.close()
+
+
+def test_an_expired_session(provider, run, database):
+    made = House(partial(run, database), provider, OAUTH2_PROXY_COOKIE_EXPIRE="3s")
+    try:
+        browser = Browser(made.front)
+        assert browser.open().status == 200
+        copied = browser.session()
+        assert made.service.request(law.DAILY_USAGE, headers=copied).status == 200
+        wait_until(lambda: made.service.request(law.DAILY_USAGE, headers=copied).status == 401, 20, "the end of the session")
+        assert is_refused(made.service.request(law.DAILY_USAGE, headers={**copied, "Sec-Fetch-Mode": "cors"}), challenge="Key")
+    finally:
+        made.close()
+
+
+# Who has one
+
+def test_signing_in_keeps_the_view(house):
+    browser = Browser(house.front)
+    answer = browser.open(VIEW)
+    assert answer.status == 200 and answer.url == house.front.url + VIEW
+    assert b"<title>Coworking analytics</title>" in answer.read()
+    [cookie] = [cookie for cookie in browser.cookies if cookie.name == COOKIE]
+    assert cookie.secure and cookie.path == "/" and not cookie.domain_specified
+    assert 8 * 3600 - 120 < cookie.expires - time.time() <= 8 * 3600 and len(cookie.value) < 2000
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", *law.ANSWERS, "/api/reports/", "/openapi.json"])
+def test_a_session_gets_what_is_there(house, session, database, path):
+    identity = next(names)
+    answer = house.service.request(path, headers={**session, "X-Request-Id": identity})
+    assert answer.status == 200 and "WWW-Authenticate" not in answer.headers and "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"].startswith(("private", "no-store"))
+    if path in law.ANSWERS:
+        assert answer.body == law.answer(database, path)
+        assert answer.headers["Signed-In-As"] == MEMBER
+    assert answer.headers["Strict-Transport-Security"]
+    assert house.line(identity) == (MEMBER, "session")
+
+
+@pytest.mark.parametrize("path, method, status", [("/nope", "GET", 404), (law.DAILY_USAGE, "POST", 405),
+                                                  (f"{law.DAILY_USAGE}?a=b", "GET", 400),
+                                                  ("/session", "GET", 404), ("/oauth2/auth", "GET", 404), ("/oauth2/sign_in", "GET", 404)])
+def test_a_session_gets_the_errors_there_are(house, session, path, method, status):
+    identity = next(names)
+    assert house.service.request(path, method, headers={**session, "X-Request-Id": identity}).status == status
+    assert house.line(identity) == (MEMBER, "session")
+
+
+@pytest.mark.parametrize("headers, line", [
+    (KEY.field, ("tests", "key")),
+    ({**KEY.field, "Cookie": f"{COOKIE}=nonsense"}, ("tests", "key")),
+    ({**basic("tests", "wrong"), "Cookie": "SESSION"}, (MEMBER, "session")),
+    ({**basic("a\nb", "wrong"), "Cookie": "SESSION"}, (MEMBER, "session")),
+    ({**KEY.field, "Cookie": "SESSION"}, ("tests", "key"))],
+    ids=["a key", "a key and a wrong session", "a wrong key and a session", "a bad name and a session", "both"])
+def test_either_is_enough(house, session, headers, line):
+    identity = next(names)
+    sent = {**headers, "X-Request-Id": identity}
+    if sent.get("Cookie") == "SESSION":
+        sent["Cookie"] = session["Cookie"]
+    assert house.service.request(law.DAILY_USAGE, headers=sent).status == 200
+    assert house.line(identity) == line
+
+
+def test_other_cookies_do_no_harm(house, session):
+    cookies = "; ".join([f"a{number}=b" for number in range(20)] + [session["Cookie"]])
+    assert house.service.request(law.DAILY_USAGE, headers={"Cookie": cookies}).status == 200
+
+
+@pytest.mark.parametrize("email", ["mallory@example.org", "mallory@example.com.evil.example", "mallory@notexample.com"])
+def test_whom_the_provider_knows_and_we_do_not_let_in(house, provider, email):
+    provider.next_person(email)
+    browser = Browser(house.front)
+    assert browser.open(VIEW).status == 403
+    assert is_refused(house.service.request(law.DAILY_USAGE, headers=browser.session()))
+
+
+def test_only_members_of_a_group(provider, run, database):
+    made = House(partial(run, database), provider, OAUTH2_PROXY_ALLOWED_GROUPS="analysts", OAUTH2_PROXY_EMAIL_DOMAINS="*")
+    try:
+        provider.next_person("stranger@example.org", groups=["cooks"])
+        assert Browser(made.front).open().status == 403
+        provider.next_person("analyst@example.org", groups=["analysts", "cooks"])
+        assert Browser(made.front).open().status == 200
+    finally:
+        made.close()
+
+
+def test_signing_out(house):
+    browser = Browser(house.front)
+    assert browser.open().status == 200
+    answer = browser.open("/oauth2/sign_out?rd=https://evil.example/")
+    assert answer.status == 200 and answer.url == f"{house.front.url}/signed_out"
+    assert b"signed out" in answer.read() and answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert not browser.session()["Cookie"]
+
+
+def test_nobody_is_sent_elsewhere(house):
+    """An open redirect would lend our name to others."""
+    for path in ("//evil.example/", "/\\evil.example", "/?rd=https://evil.example/", "/oauth2/sign_out?rd=//evil.example"):
+        answer = Browser(house.front).open(path)
+        assert answer.url.startswith(house.front.url), path
+
+
+# When it fails
+
+def test_oauth2_proxy_is_down(run, database, provider):
+    made = House(partial(run, database), provider)
+    try:
+        browser = Browser(made.front)
+        assert browser.open().status == 200
+        made.sign_in.stop()
+        for headers in ({"Sec-Fetch-Mode": "navigate"}, browser.session(), {}):
+            answer = made.service.request(law.DAILY_USAGE, headers=headers)
+            assert answer.status == 503 and answer.headers["Retry-After"], headers
+            assert "signing in" in answer.json()["detail"] and "Keys" in answer.json()["detail"]
+        assert made.service.request(law.DAILY_USAGE, headers=KEY.field).status == 200
+        assert all(made.service.request(path).status == 200 for path in PROBES)
+        made.sign_in.resume()
+        wait_until(lambda: made.service.request(law.DAILY_USAGE, headers=browser.session()).status == 200, 10, "the session")
+    finally:
+        made.close()
+
+
+def test_sign_ins_are_limited(run, database, provider):
+    made = House(partial(run, database), provider)
+    try:
+        began = time.monotonic()
+        answers = [made.service.request("/", headers={"Sec-Fetch-Mode": "navigate"}) for _ in range(200)]
+        statuses = [answer.status for answer in answers]
+        assert set(statuses) == {302, 429}
+        assert statuses.count(302) <= 22 + 2 * (time.monotonic() - began)
+        refused = next(answer for answer in answers if answer.status == 429)
+        assert refused.headers["Retry-After"] and "sign-ins" in refused.json()["detail"]
+        assert made.service.request(law.DAILY_USAGE, headers=KEY.field).status == 200
+    finally:
+        made.close()
