@@ -47,16 +47,16 @@ def template_linter():
     return install("cfn-lint==1.51.0") / "bin/cfn-lint"
 
 
-def validate(validator, version, path):
-    """Validates a file, with unknown fields as errors; returns the finished process."""
-    return subprocess.run([validator, "--strict", "-k", version, path], capture_output=True, text=True, check=False)
+def validate(validator, version, *paths):
+    """Validates files, with unknown fields as errors; returns the finished process."""
+    return subprocess.run([validator, "--strict", "-k", version, *paths], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_schemas(validator, version, path):
-    done = validate(validator, version, path)
+def test_schemas(validator, version):
+    done = validate(validator, version, *FILES)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("INFO ") >= len(FILES), done.stdout
 
 
 COMPONENTS = ["https", "tls", "database-tls", "sso"]
@@ -83,9 +83,8 @@ def build(tmp_path_factory):
 @pytest.mark.parametrize("components", [*([one] for one in COMPONENTS), COMPONENTS], ids="+".join)
 def test_components(validator, build, components):
     objects, path = build(*components)
-    for version in VERSIONS:
-        done = validate(validator, version, path)
-        assert done.returncode == 0, done.stdout + done.stderr
+    done = validate(validator, VERSIONS[0], path)
+    assert done.returncode == 0, done.stdout + done.stderr
     pod = objects["Deployment", "coworking"]["spec"]["template"]["spec"]
     mounted = {container["name"]: {mount["mountPath"] for mount in container.get("volumeMounts", [])}
                for container in [*pod["initContainers"], *pod["containers"]]}

@@ -6,13 +6,12 @@ this machine. It runs only a few of the tests in the image, since all of them ru
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.request
 
 import pytest
 import yaml
-from pod import Pod, podman
+from pod import Pod, copy_sources, podman
 from postgres import ROOT, free_port, wait_until
 
 ACCOUNT, REGION, REPOSITORY = "111122223333", "eu-central-1", "coworking"
@@ -113,13 +112,7 @@ def registry(tmp_path):
 @pytest.fixture
 def source(tmp_path):
     """A copy of the project's files, which a test may break."""
-    copy = tmp_path / "source"
-    listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT)
-    for name in listed.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    return copy
+    return copy_sources(tmp_path / "source")
 
 
 @pytest.fixture

@@ -78,6 +78,16 @@ def missing():
     return complaint("podman", "run", "--rm", "--network", "none", "--memory", "64m", BASE, "true")
 
 
+def copy_sources(copy):
+    """Copies the project's files into a folder; returns that."""
+    listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT)
+    for name in listed.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
 def manifest(name, kind):
     """The document of a kind in one of the manifests."""
     documents = yaml.safe_load_all((ROOT / "manifests" / name).read_text())

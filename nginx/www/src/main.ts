@@ -114,7 +114,6 @@ async function findOldest(newest: Day, signal: AbortSignal): Promise<Day> {
 /** Shows who is signed in, with a way to sign out. */
 function showUser(name: string | null): void {
   user = name;
-  find('#account').hidden = name === null;
   find('#user').textContent = name ?? '';
 }
 
@@ -156,6 +155,7 @@ function report(problem: Problem | null): void {
   reportLag();
   banner.hidden = !problem;
   hasEnded = user !== null && problem?.status === 401;
+  find('#account').hidden = user === null || hasEnded;
   document.body.classList.toggle('has-problem', problem !== null);
   if (!problem) return;
   const kept = updated ? ` You see the data of ${format.time(updated)}.` : ' There is nothing to show yet.';
