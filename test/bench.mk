@@ -2,6 +2,7 @@
 .PHONY: bench
 bench: ## the measurements, some 20 minutes, into test/bench/results.md; ONLY=part takes one part's
 	@docker/local/setup build www run bench
+	@docker/local/setup-sign-in
 	@$(MAKE) --no-print-directory --quiet programs www $(BUILD)/bench/contender
 	@PATH=$$PATH:/usr/sbin PYTHONPATH=test/support PYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 test/bench/run.py
 

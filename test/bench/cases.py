@@ -41,6 +41,7 @@ SIZES = (SMALL, MIDDLE, LARGE)
 
 # The contenders: a server, a part of our service, or PostgreSQL itself.
 SERVICE, GO, FLASK, FILE, WORKER, DATABASE = "the service", "Go", "Flask", "nginx, a file", "a worker", "PostgreSQL"
+KEYS, SESSIONS = "the service, with a key", "the service, with a session"
 
 # The measures: a name, the function that takes one, and which of two figures is better.
 Measure = namedtuple("Measure", "text take better")
@@ -85,6 +86,8 @@ CASES = (
     ("users", 1, MEMORY, [LARGE, CROWD], [USER_VISITS], [SERVICE]),
     ("page", 7, FRESH_WHOLE, [LARGE], PAGE, [SERVICE]),
     ("probes", 5, RATE, SIZES, [HEALTH, READINESS], [SERVICE]),
+    ("access", 7, RATE, [SMALL], [DAILY_USAGE], [SERVICE, KEYS, SESSIONS]),
+    ("access", 7, ONE, [SMALL], [DAILY_USAGE], [SERVICE, KEYS, SESSIONS]),
     ("writers", 7, TOKENS, [WITH, WITHOUT], ["1 client"], [DATABASE]),
     ("writers", 7, TOKENS, [WITH, WITHOUT], ["4 clients"], [DATABASE]),
     ("writers", 7, TOKENS, [WITH, WITHOUT], ["8 clients"], [DATABASE]),
@@ -163,6 +166,10 @@ RATIOS = (
           ours(RATE, SMALL, HEALTH), ours(RATE, LARGE, HEALTH)),
     Ratio("readiness: times its cost at 2,500", LARGE, "≤", 1.1,
           ours(RATE, SMALL, READINESS), ours(RATE, LARGE, READINESS)),
+    Ratio("daily_usage with a key: part of the requests without", SMALL, "≥", 0.97,
+          ours(RATE, SMALL, DAILY_USAGE, KEYS), ours(RATE, SMALL, DAILY_USAGE)),
+    Ratio("daily_usage with a session: part of the requests without", SMALL, "≥", 0.4,
+          ours(RATE, SMALL, DAILY_USAGE, SESSIONS), ours(RATE, SMALL, DAILY_USAGE)),
     *(Ratio(f"{clients}: part of the {measured.text} without rollups", WITH, *wanted,
             ours(measured, WITH, clients, DATABASE), ours(measured, WITHOUT, clients, DATABASE))
       for measured, wanted in ((TOKENS, ("≥", 0.9)), (ASYNCHRONOUS, (None, None)))

@@ -7,8 +7,10 @@ import subprocess
 import tempfile
 
 from data import login
+from keys import key_of_tests
 from postgres import ROOT, UNPRIVILEGED, free_port, wait_until
 from service import Service
+from sign_in import Browser, House, Provider
 
 HERE = pathlib.Path(__file__).parent / "contenders"
 
@@ -17,6 +19,7 @@ class Subject:
     """A contender without a server: only its database."""
 
     port = None
+    headers = {}  # that each request has to have
 
     def __init__(self, name, database):
         self.name = name
@@ -32,15 +35,44 @@ class Subject:
 class OurService(Subject):
     """Our service: nginx, workers and logger. Its log is discarded."""
 
-    def __init__(self, name, database):
+    def __init__(self, name, database, **variables):
         super().__init__(name, database)
         self.service = Service(ROOT / "build", database.environment(), output=subprocess.DEVNULL,
-                               STATEMENT_TIMEOUT_MS="60000")
+                               STATEMENT_TIMEOUT_MS="60000", **variables)
         self.port = self.service.port
         self.workers = self.service.workers
 
     def stop(self):
         self.service.stop()
+
+
+class WithKeys(OurService):
+    """The same for programs with a key."""
+
+    def __init__(self, name, database):
+        super().__init__(name, database, keys=key_of_tests().line)
+        self.headers = key_of_tests().field
+
+
+class WithSessions(OurService):
+    """The same for people who have signed in."""
+
+    def __init__(self, name, database):
+        self.provider = Provider()
+
+        def start(**variables):
+            super(WithSessions, self).__init__(name, database, **variables)
+            return self.service
+
+        self.house = House(start, self.provider)
+        person = Browser(self.house.front)
+        person.open()
+        self.headers = person.session()
+
+    def stop(self):
+        super().stop()
+        self.house.close()
+        self.provider.close()
 
 
 class Server(Subject):

@@ -1,4 +1,4 @@
-"""Measurements over HTTP. Each function measures one round; a subject has a name, a port and a database."""
+"""Measurements over HTTP. Each function measures one round of a subject (contenders.py)."""
 
 import http.client
 import pathlib
@@ -17,11 +17,11 @@ WRITE = "UPDATE tokens SET used_at = CASE WHEN used_at IS NULL THEN created_at E
 SCRIPT = pathlib.Path(__file__).with_name("wrk.lua")
 
 
-def get(port, path):
+def get(subject, path):
     """Fetches a body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", subject.port, timeout=120)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=subject.headers)
         response = connection.getresponse()
         body = response.read()
     finally:
@@ -46,7 +46,8 @@ def output(*command, **options):
 
 def wrk(subject, path, connections, *options):
     """Requests per second, and their median duration in seconds."""
-    lines = output("wrk", "--threads", min(connections, 2), "--connections", connections, "--duration", SECONDS,
+    fields = [word for name, value in subject.headers.items() for word in ("--header", f"{name}: {value}")]
+    lines = output("wrk", *fields, "--threads", min(connections, 2), "--connections", connections, "--duration", SECONDS,
                    "--timeout", 60, "--script", SCRIPT, *options, f"http://127.0.0.1:{subject.port}{path}")
     requests, microseconds, median, failures = map(int, lines.splitlines()[-1].split())
     if failures or not requests:
@@ -56,10 +57,10 @@ def wrk(subject, path, connections, *options):
 
 def rate(subject, path):
     """Requests per second. A round waits for slow requests, since its end would cut off most of them."""
-    if timed(get, subject.port, path) < SLOW:
+    if timed(get, subject, path) < SLOW:
         return wrk(subject, path, CONNECTIONS)[0]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return CONNECTIONS / timed(list, pool.map(get, [subject.port] * CONNECTIONS, [path] * CONNECTIONS))
+        return CONNECTIONS / timed(list, pool.map(get, [subject] * CONNECTIONS, [path] * CONNECTIONS))
 
 
 def rate_unchanged(subject, path):
@@ -73,7 +74,7 @@ def rate_unchanged(subject, path):
 
 def latency(subject, path):
     """Milliseconds of a request with no others at the time: the median of a round."""
-    seconds = timed(get, subject.port, path)
+    seconds = timed(get, subject, path)
     return 1e3 * (seconds if seconds > SLOW else wrk(subject, path, 1)[1])
 
 
@@ -128,5 +129,5 @@ def first_part(subject, path):
 def memory(subject, path):
     """The memory in kilobytes of the largest worker, after all of them have answered."""
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: get(subject.port, path), range(16)))
+        list(pool.map(lambda _: get(subject, path), range(16)))
     return max(map(private_kilobytes, subject.workers()))

@@ -16,7 +16,7 @@ from importlib import metadata
 
 import contenders
 import environment
-from cases import DATA, DATABASE, FILE, FLASK, GO, PARTS, RATIOS, SERVICE, WORKER, figures
+from cases import DATA, DATABASE, FILE, FLASK, GO, KEYS, PARTS, RATIOS, SERVICE, SESSIONS, WORKER, figures
 from data import QUICK, Databases, writing
 from measure_requests import get, output
 from postgres import ROOT
@@ -24,6 +24,7 @@ from table import render
 
 RESULTS = pathlib.Path(__file__).with_name("results.md")
 SUBJECTS = {SERVICE: contenders.OurService, GO: contenders.Go, FLASK: contenders.Flask, FILE: contenders.File,
+            KEYS: contenders.WithKeys, SESSIONS: contenders.WithSessions,
             WORKER: contenders.Subject, DATABASE: contenders.Subject}
 
 
@@ -37,9 +38,9 @@ def compare(subjects, wanted):
     for data, contender, path in dict.fromkeys((key.data, key.contender, key.request) for key in wanted):
         subject = subjects[data, contender]
         if subject.port:
-            body = get(subjects[data, SERVICE].port, path)
+            body = get(subjects[data, SERVICE], path)
             subject.put(path, body)
-            if get(subject.port, path) != body:
+            if get(subject, path) != body:
                 raise RuntimeError(f"{contender} answers {path} with other bytes at {data}")
 
 
