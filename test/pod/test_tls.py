@@ -1,12 +1,13 @@
 """TLS to the pod: the component of manifests/tls, and a certificate that is replaced."""
 
 import http.client
-import pathlib
 import ssl
+import subprocess
 import time
 
 import law
 import pytest
+from environment import outward
 from load import Load
 from pod import Pod
 from sign_in import make_certificate
@@ -57,20 +58,19 @@ def pod(network, server, tmp_path_factory):
     started.kill()
 
 
-def lay_as_a_cluster(folder, content):
-    """Replaces a mounted Secret as a kubelet does: all its files at once, by renaming a link to their folder."""
-    made = folder / f"..{content.name}"
-    made.mkdir()
-    for file in content.iterdir():
-        (made / file.name).write_bytes(file.read_bytes())
-        (made / file.name).chmod(0o644)
-    made.chmod(0o755)
-    (folder / "..next").symlink_to(made.name)
-    (folder / "..next").rename(folder / "..data")
-    for file in content.iterdir():
-        if not (folder / file.name).is_symlink():
-            (folder / "link").symlink_to(f"..data/{file.name}")
-            (folder / "link").rename(folder / file.name)
+# Replaces a mounted Secret as a kubelet does: all its files at once, by renaming a link to their folder.
+LAY = """
+cd /tls && mkdir ..$1 && tar -xC ..$1 && chmod -R a+rX ..$1 && ln -s ..$1 ..next && mv -T ..next ..data
+for file in tls.crt tls.key; do ln -s ..data/$file link && mv -T link $file; done
+"""
+
+
+def lay(pod, content):
+    """Gives the pod another certificate, from a container that may write to its volume."""
+    volume = pod.volume("/app/tls")
+    packed = subprocess.run(["tar", "-cC", content, "tls.crt", "tls.key"], capture_output=True, check=True).stdout
+    subprocess.run(["podman", "run", "--rm", "-i", "--user", "0", "--network", "none", "-v", f"{volume}:/tls", pod.network.database_image,
+                    "bash", "-ec", LAY, "lay", content.name], input=packed, env=outward(), check=True)
 
 
 def test_a_report_and_its_door(pod):
@@ -92,6 +92,7 @@ def test_versions(pod, version):
     assert tls.get(law.DAILY_USAGE)[0].status == 200
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_older_versions_are_refused(pod):
     tls = Tls(pod)
     tls.context.minimum_version = ssl.TLSVersion.TLSv1
@@ -114,14 +115,12 @@ def test_a_client_s_address_is_that_of_its_connection(pod):
 
 def test_a_new_certificate_is_served_without_a_restart(pod, tmp_path, say):
     tls, before = Tls(pod), pod.states()
-    [volume] = [mount["Source"] for mount in pod.inspect("nginx")["Mounts"] if mount["Destination"] == "/app/tls"]
-    folder = pathlib.Path(volume)
     old, new = make_folder(tmp_path, "old"), make_folder(tmp_path, "new")
-    lay_as_a_cluster(folder, old)
+    lay(pod, old)
     assert tls.certificate() == (old / "tls.crt").read_text()
     with Load(tls, 4, headers={"Connection": "close"}) as load:
         load.reach(100)
-        lay_as_a_cluster(folder, new)
+        lay(pod, new)
         replaced = time.monotonic()
         while tls.certificate() != (new / "tls.crt").read_text():
             assert time.monotonic() - replaced < 60

@@ -259,18 +259,13 @@ class Pod(Service):
     def write_keys(self, text):
         """Replaces the file of keys, as a cluster does some time after the Secret has changed."""
         (self.folder / "keys").write_text(text)
-        self._replace_files("/app/access", [self.folder / "keys"])
+        with tarfile.open(self.folder / "keys.tar", "w") as archive:
+            archive.add(self.folder / "keys", "keys")
+        podman("volume", "import", self.volume("/app/access"), self.folder / "keys.tar")
 
-    def write_certificate(self, folder):
-        """Replaces the certificate and its key likewise."""
-        self._replace_files("/app/tls", folder.iterdir())
-
-    def _replace_files(self, mount_path, files):
-        [volume] = [mount["Name"] for mount in self.inspect("nginx")["Mounts"] if mount["Destination"] == mount_path]
-        with tarfile.open(self.folder / "files.tar", "w") as archive:
-            for file in files:
-                archive.add(file, file.name)
-        podman("volume", "import", volume, self.folder / "files.tar")
+    def volume(self, mount_path):
+        """podman's name of the volume that nginx has there."""
+        return next(mount["Name"] for mount in self.inspect("nginx")["Mounts"] if mount["Destination"] == mount_path)
 
     def container(self, name):
         """podman's name of a container of the manifests."""
