@@ -7,11 +7,11 @@ from functools import partial
 
 import law
 import pytest
+from access import CLOSED, METHODS, PROBES, is_refused
 from keys import basic, key_of_tests
 from postgres import wait_until
 from sign_in import COOKIE, MISSING, Browser, House, Provider, is_there
 from target import IS_POD
-from test_access import CLOSED, METHODS, PROBES, is_refused
 
 pytestmark = [pytest.mark.one_build("sanitized"), pytest.mark.skipif(IS_POD, reason="oauth2-proxy is on this machine"),
               pytest.mark.skipif(not is_there(), reason=MISSING)]

@@ -199,11 +199,12 @@ class Pod(Service):
 
     def __init__(self, network, environment, wait=True, image=None, port=None,  # pylint: disable=super-init-not-called
                  keys=None, certificate=None, **variables):
-        """With a certificate, a folder with tls.crt and tls.key, it also has TLS at tls_port."""
+        """With a certificate, a folder with tls.crt and tls.key, it also has TLS at tls_port; with SIGN_IN, people sign in there."""
         Pod.count += 1
         self.port = port or free_port()
         self.tls_port = free_port() if certificate else None
         self.certificate = certificate
+        self.sign_in = variables.pop("SIGN_IN", None) or environment.pop("SIGN_IN", None)
         self.network = network
         self.suffix = f"-test-{os.getpid()}-{Pod.count}"
         self.key = key_of_tests().field
@@ -243,7 +244,8 @@ class Pod(Service):
         (self.folder / "kustomization.yaml").write_text(json.dumps({
             "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
             "resources": [os.path.relpath(ROOT / "manifests", self.folder)],
-            "components": [os.path.relpath(ROOT / "manifests/tls", self.folder)] if self.certificate else [],
+            "components": [os.path.relpath(ROOT / "manifests" / name, self.folder)
+                           for name, wanted in (("sso", self.sign_in), ("tls", self.certificate)) if wanted],
             "nameSuffix": self.suffix,
             "images": [{"name": reference.rsplit(":", 1)[0], "newName": name, "newTag": tag}],
             "patches": [{"patch": json.dumps(patch)}],
@@ -252,9 +254,11 @@ class Pod(Service):
             "generatorOptions": {"disableNameSuffixHash": True}}))
         manifests = subprocess.run(["kubectl", "kustomize", self.folder], capture_output=True, text=True, check=False)
         assert manifests.returncode == 0, manifests.stderr
+        # Without the Deployment of oauth2-proxy, which runs on this machine.
+        objects = [text for text in manifests.stdout.split("\n---\n") if f"\n  name: coworking-sign-in{self.suffix}\n" not in text]
+        text = "\n---\n".join(objects).replace("server    coworking-sign-in:4180;", f"server    {self.sign_in};")
         # podman shares an emptyDir among all pods that call it by the same name.
-        (self.folder / "pod.yaml").write_text(re.sub(r"name: (run|tmp)$", rf"name: \1{self.suffix}", manifests.stdout,
-                                                     flags=re.MULTILINE))
+        (self.folder / "pod.yaml").write_text(re.sub(r"name: (run|tmp)$", rf"name: \1{self.suffix}", text, flags=re.MULTILINE))
 
     def write_keys(self, text):
         """Replaces the file of keys, as a cluster does some time after the Secret has changed."""

@@ -108,11 +108,10 @@ class Provider(Program):
 class SignIn(Program):
     """oauth2-proxy, for a service that is reached at an HTTPS port of localhost."""
 
-    def __init__(self, provider, front_port, **changes):
+    def __init__(self, provider, front_port, host="127.0.0.1", **changes):
         super().__init__("sign-in")
         self.provider, self.front_port, self.changes = provider, front_port, changes
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{host}:{free_port()}"
         (self.folder / "client-secret").write_text(CLIENT[1])
         (self.folder / "cookie-secret").write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
         self.resume()
@@ -184,11 +183,11 @@ class Browser:
 
 
 class House:
-    """A service that wants keys or sessions, and HTTPS before it. `start` starts the service."""
+    """A service that wants keys or sessions, and HTTPS before it. `start` starts the service, `host` is where it finds oauth2-proxy."""
 
-    def __init__(self, start, provider, **changes):
+    def __init__(self, start, provider, host="127.0.0.1", **changes):
         port = free_port()
-        self.sign_in = SignIn(provider, port, **changes)
+        self.sign_in = SignIn(provider, port, host, **changes)
         self.service = start(keys=key_of_tests().line, SIGN_IN=self.sign_in.address)
         self.service.key = {}
         self.front = Front(self.service.port, port)
