@@ -91,6 +91,8 @@ def forgeries(session):
     yield "made younger", f"{COOKIE}={content}|{int(when) + 1000}|{signature}"
     yield "in parts", f"{COOKIE}_0={value[:100]}; {COOKIE}_1={value[150:]}"
     yield "huge", f"{COOKIE}={'x' * 7000}"
+    yield "with a control character", f"{COOKIE}={content}|{when}|{signature}\x1b"
+    yield "many parts", "; ".join(f"{COOKIE}_{number}=a" for number in range(200))
 
 
 def test_a_forged_session(house, session):
@@ -207,6 +209,52 @@ def test_signing_out(house):
     assert not browser.session()["Cookie"]
 
 
+def test_other_sites_sign_nobody_out(house, session):
+    answer = house.service.request("/oauth2/sign_out", headers={**session, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"})
+    assert answer.status == 403 and "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("spoilt", [{"Host": "a@b"}, {"Host": 'a">'}, {"Cookie": "x=\x1b"}, {"Cookie": f"{COOKIE}=\x1b"}], ids=str)
+def test_nobody_makes_it_look_as_if_sign_in_were_down(house, session, spoilt):
+    for headers in (spoilt, {**spoilt, **basic("tests", "wrong")}):
+        assert house.service.request(law.DAILY_USAGE, headers=headers).status in (400, 401)
+    assert house.service.request(law.DAILY_USAGE, headers={**session, "Host": "other.example"}).status == 200
+    assert house.service.raw(b"GET /api/reports/ HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 401 ")
+
+
+def test_wrong_keys_are_limited_while_sign_in_is_down(run, database, provider):
+    made = House(partial(run, database), provider)
+    try:
+        browser = Browser(made.front)
+        assert browser.open().status == 200
+        made.sign_in.stop()
+        wrong = {**browser.session(), **basic("tests", "wrong")}
+        assert is_refused(made.service.request(law.DAILY_USAGE, headers=wrong))
+        statuses = {made.service.request(law.DAILY_USAGE, headers=wrong).status for _ in range(600)}
+        assert statuses == {401, 429}
+    finally:
+        made.close()
+
+
+def test_unfinished_sign_ins_do_not_lock_a_browser_out(run, database, provider):
+    """Each leaves a cookie; nginx refuses more than 8 kB of them."""
+    made = House(partial(run, database), provider)
+    try:
+        browser = Browser(made.front, follow=False)
+        for _ in range(20):
+            assert browser.open().status == 302
+        assert sum(len(cookie.name) + len(cookie.value) for cookie in browser.cookies) < 4000
+    finally:
+        made.close()
+
+
+def test_the_pages_of_oauth2_proxy_are_confined(house):
+    answer = house.service.request("/oauth2/callback?error=call+us")
+    assert answer.status == 403 and "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Strict-Transport-Security"]
+    assert house.service.request("/oauth2/static", headers={"Host": "evil.example"}).headers["Location"] in (None, "/oauth2/static/")
+
+
 def test_nobody_is_sent_elsewhere(house):
     """An open redirect would lend our name to others."""
     for path in ("//evil.example/", "/\\evil.example", "/?rd=https://evil.example/", "/oauth2/sign_out?rd=//evil.example"):
@@ -222,7 +270,8 @@ def test_oauth2_proxy_is_down(run, database, provider):
         browser = Browser(made.front)
         assert browser.open().status == 200
         made.sign_in.stop()
-        for headers in ({"Sec-Fetch-Mode": "navigate"}, browser.session(), {}):
+        assert is_refused(made.service.request(law.DAILY_USAGE))
+        for headers in ({"Sec-Fetch-Mode": "navigate"}, browser.session()):
             answer = made.service.request(law.DAILY_USAGE, headers=headers)
             assert answer.status == 503 and answer.headers["Retry-After"], headers
             assert "signing in" in answer.json()["detail"] and "Keys" in answer.json()["detail"]
