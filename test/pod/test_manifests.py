@@ -202,6 +202,12 @@ def test_requests_and_limits_add_up(pod_template):
         assert sum(millicores(one["cpu"]) for one in resources) == cpu
 
 
+def test_whatever_is_short_scales():
+    """Gzip for browsers keeps nginx busy, and queries the workers; the other containers do not see clients' load."""
+    metrics = manifest("hpa.yaml", "HorizontalPodAutoscaler")["spec"]["metrics"]
+    assert {metric["containerResource"]["container"] for metric in metrics} == {"nginx", "reports"}
+
+
 def test_connections_fit_the_database():
     """And the documented sum is right."""
     workers = int(manifest("configmap.yaml", "ConfigMap")["data"]["FCGI_WORKERS"])
