@@ -9,7 +9,7 @@ STATUSES = {int(code): (title, temporary == "true") for code, temporary, title i
             re.findall(r'\{(\d+), (true|false), "([^"]+)"\},', (ROOT / "fcgi/status.c").read_text(encoding="utf-8"))}
 CLIENT_GONE = 499  # nobody is there to read a document
 HEADER_TOO_LARGE = 431  # nginx has a code of its own for it, 494
-UNAUTHORIZED = 401  # limited first
+ON_THE_WAY = {401: "@refusal", 500: "@no_verdict"}  # limited first
 ERRORS = {code: title for code, (title, _) in STATUSES.items() if code >= 400 and code != CLIENT_GONE}
 
 
@@ -28,7 +28,7 @@ def test_retry_after():
 
 
 def test_every_error_has_a_document():
-    by_name, by_other_code = re.findall(r"error_page ([\d\s=]+?)\s+/problem;", NGINX)
-    assert {int(code) for code in by_name.split()} == set(ERRORS) - {HEADER_TOO_LARGE, UNAUTHORIZED}
-    assert "error_page 401 @refusal;" in NGINX
+    by_name, by_other_code = re.findall(r"^        error_page ([\d\s=]+?)\s+/problem;", NGINX, re.MULTILINE)
+    assert {int(code) for code in by_name.split()} == set(ERRORS) - {HEADER_TOO_LARGE, *ON_THE_WAY}
+    assert all(f"error_page {code} = {location};" in NGINX for code, location in ON_THE_WAY.items())
     assert by_other_code == f"494 ={HEADER_TOO_LARGE}"
