@@ -125,4 +125,4 @@ class Reader:
     def close(self):
         """Closes the window; nothing may have gone wrong in it."""
         self.context.close()
-        assert not self.faults
+        assert not self.faults, self.faults
