@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import pytest
+from fixtures import provider  # noqa: F401 # pylint: disable=unused-import
 from packages import install
 from postgres import ROOT, Postgres
 from reader import Reader

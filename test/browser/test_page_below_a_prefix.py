@@ -3,7 +3,7 @@
 import urllib.parse
 
 import pytest
-from prefix_proxy import PREFIXES, PrefixProxy
+from proxies import PREFIXES, PrefixProxy
 from reader import PANELS
 
 

@@ -5,18 +5,10 @@ from functools import partial
 import pytest
 from postgres import wait_until
 from reader import numbers
-from sign_in import MISSING, House, Provider, is_there
+from sign_in import MISSING, House, is_there
 
 pytestmark = pytest.mark.skipif(not is_there(), reason=MISSING)
 VIEW = "?from=2026-05-01&to=2026-06-30&every=week"
-
-
-@pytest.fixture(scope="module")
-def provider():
-    """An identity provider."""
-    running = Provider()
-    yield running
-    running.close()
 
 
 @pytest.fixture
@@ -54,10 +46,10 @@ def test_a_person_signs_in_and_out(enter):
 
 
 def test_the_session_ends_while_the_page_is_open(enter):
-    _, reader = enter(VIEW, OAUTH2_PROXY_COOKIE_EXPIRE="6s")
+    _, reader = enter(VIEW, OAUTH2_PROXY_COOKIE_EXPIRE="10s")
     page, before = reader.page, reader.text("#usage")
     assert reader.text("#account").startswith("jane.doe")
-    page.wait_for_timeout(6500)  # until the session has ended
+    wait_until(lambda: reader.context.request.get(f"{reader.url}/openapi.json").status == 401, 30, "the end of the session")
     page.click("#every-day")
     page.wait_for_selector("#banner a")
     assert reader.text("#banner p").startswith("Your session has ended. Sign in to go on. You see the data of ")

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 # pylint: disable-next=unused-import
-from fixtures import make_database, names, own_server, run, run_for_module, server, service  # noqa: F401, F811
+from fixtures import make_database, names, own_server, provider, run, run_for_module, server, service  # noqa: F401, F811
 from pod import Network, missing
 from target import Pods
 

@@ -7,16 +7,15 @@ import pytest
 from access import CLOSED, PROBES, is_refused
 from keys import key_of_tests
 from pod import Pod, podman
-from sign_in import COOKIE, MISSING, Browser, House, Provider, is_there
+from sign_in import COOKIE, MISSING, Browser, House, is_there
 
 pytestmark = pytest.mark.skipif(not is_there(), reason=MISSING)
 
 
 @pytest.fixture(scope="module")
-def house(network, server):
+def house(network, server, provider):
     """A pod with sign-in, and HTTPS before it. oauth2-proxy listens on the pods' network, which the tests made."""
     gateway = json.loads(podman("network", "inspect", network.name).stdout)[0]["subnets"][0]["gateway"]
-    provider = Provider()
     pods = []
 
     def start(**variables):
@@ -27,7 +26,6 @@ def house(network, server):
     yield made
     made.close()
     pods[0].kill()
-    provider.close()
 
 
 @pytest.fixture(scope="module")

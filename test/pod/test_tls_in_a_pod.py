@@ -1,6 +1,7 @@
 """TLS to the pod: the component of manifests/tls, and a certificate that is replaced."""
 
 import http.client
+import socket
 import ssl
 import subprocess
 import time
@@ -10,7 +11,19 @@ import pytest
 from environment import outward
 from load import Load
 from pod import Pod
-from sign_in import make_certificate
+from postgres import wait_until
+from proxies import make_certificate
+
+
+class TlsConnection(http.client.HTTPSConnection):
+    """A connection whose requests carry the pod's key."""
+
+    def __init__(self, tls, timeout):
+        super().__init__("127.0.0.1", tls.port, timeout=timeout, context=tls.context)
+        self.key = tls.key
+
+    def request(self, method, url, body=None, headers=None, *, encode_chunked=False):
+        super().request(method, url, body, {**self.key, **(headers or {})}, encode_chunked=encode_chunked)
 
 
 class Tls:
@@ -21,11 +34,8 @@ class Tls:
         self.context = ssl._create_unverified_context()  # pylint: disable=protected-access
 
     def connect(self, timeout=30):
-        """A connection, whose requests carry the pod's key."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.context)
-        plain = connection.request
-        connection.request = lambda method, path, headers=None: plain(method, path, headers={**self.key, **(headers or {})})
-        return connection
+        """A connection."""
+        return TlsConnection(self, timeout)
 
     def certificate(self):
         """The one that is served."""
@@ -105,10 +115,7 @@ def test_a_client_s_address_is_that_of_its_connection(pod):
     tls = Tls(pod)
     identity = f"tls-{time.time_ns()}"
     assert tls.get("/api/reports/", **{"X-Request-Id": identity})[0].status == 200
-    deadline = time.monotonic() + 20
-    while not pod.events("access", request_id=identity):
-        assert time.monotonic() < deadline, "no line"
-        time.sleep(0.2)
+    wait_until(lambda: pod.events("access", request_id=identity), 20, "the access log's line")
     [line] = pod.events("access", request_id=identity)
     assert line["client"] not in ("127.0.0.1", "::1") and line["user"] == "tests"
 
@@ -133,23 +140,15 @@ def test_a_new_certificate_is_served_without_a_restart(pod, tmp_path, say):
 
 def test_many_connections_that_never_speak_are_limited(pod):
     """As without TLS: one address gets at most 512."""
-    context = Tls(pod)
-    opened = []
+    tls, opened = Tls(pod), []
     try:
         for _ in range(600):
-            connection = http.client.HTTPConnection("127.0.0.1", context.port, timeout=5)
-            connection.connect()
-            opened.append(connection)
-        closed = 0
-        deadline = time.monotonic() + 20
-        while closed < 600 - 512 and time.monotonic() < deadline:
-            closed = sum(is_closed(connection.sock) for connection in opened)
-            time.sleep(0.1)
-        assert 0 < closed
+            opened.append(socket.create_connection(("127.0.0.1", tls.port), timeout=5))
+        wait_until(lambda: sum(is_closed(connection) for connection in opened) >= 600 - 512, 20, "the end of those over the limit")
     finally:
         for connection in opened:
             connection.close()
-    assert context.get("/health_check")[0].status == 200
+    assert tls.get("/health_check")[0].status == 200
 
 
 def is_closed(connection):

@@ -2,7 +2,7 @@
 
 import pytest
 # pylint: disable-next=unused-import
-from fixtures import database, make_database, names, own_server, run, run_for_module, server, service  # noqa: F401
+from fixtures import database, make_database, names, own_server, provider, run, run_for_module, server, service  # noqa: F401
 from machine import folder  # noqa: F401
 from target import TARGET
 

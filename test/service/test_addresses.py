@@ -62,8 +62,8 @@ def image_folder():
         for name in ("run", "tmp", "nginx"):
             (folder / name).mkdir()
         # nginx 1.22 of Debian 12 cannot pass connections on.
-        for name, source in (("nginx", "nginx"), ("clients", "clients"), ("access", "open"), ("listen", "ports"),
-                             ("ports_ipv6", "ports_ipv6")):
+        for name, source in (("nginx", "nginx"), ("clients", "clients"), ("open", "open"), ("access", "open"),
+                             ("listen", "ports"), ("ports_ipv6", "ports_ipv6")):
             text = (ROOT / f"nginx/{source}.conf").read_text()
             (folder / f"nginx/{name}.conf").write_text(text.replace("/app/", f"{folder}/"))
         if UNPRIVILEGED:

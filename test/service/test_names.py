@@ -90,10 +90,10 @@ def test_names_are_checked_at_once(programs, tmp_path, names, valid):
     file = tmp_path / "run/server_names.conf"
     assert file.exists() == valid
     if valid:
-        for name in ("nginx", "clients"):
+        for name in ("nginx", "clients", "open"):
             (tmp_path / f"{name}.conf").write_text((ROOT / f"nginx/{name}.conf").read_text().replace("../run/", f"{tmp_path}/run/"))
         (tmp_path / "listen.conf").write_text("listen 127.0.0.1:1;")
-        (tmp_path / "access.conf").write_text("auth_basic off; set $access open;")
+        (tmp_path / "access.conf").write_text("include open.conf;")
         (tmp_path / "tmp").mkdir()
         subprocess.run([NGINX, "-t", "-q", "-p", f"{tmp_path}/", "-c", "nginx.conf", "-e", "stderr"], cwd=tmp_path, check=True)
         subprocess.run([programs / "analytics-fcgi", "--server-names"], cwd=tmp_path, env={**environment, "SERVER_NAMES": ""}, check=True)

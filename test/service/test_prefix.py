@@ -7,7 +7,7 @@ import urllib.parse
 
 import law
 import pytest
-from prefix_proxy import PREFIXES, PrefixProxy
+from proxies import PREFIXES, PrefixProxy
 from target import IS_POD
 from test_http import DOCUMENTS, PROBES
 

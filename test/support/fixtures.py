@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 from postgres import ROOT
+from sign_in import Provider
 
 names = (f"coworking_{number}" for number in itertools.count(1))
 
@@ -50,6 +51,14 @@ def own_server(target):
     postgres = target.start_server()
     yield postgres
     postgres.close()
+
+
+@pytest.fixture(scope="session")
+def provider():
+    """An identity provider, for tests of sign-in."""
+    running = Provider()
+    yield running
+    running.close()
 
 
 def start_services(target, programs):

@@ -4,36 +4,21 @@ import base64
 import http.cookiejar
 import json
 import os
-import pathlib
 import secrets
-import shutil
 import ssl
 import subprocess
-import tempfile
 import urllib.request
 
 import yaml
 from keys import key_of_tests
 from postgres import ROOT, free_port, wait_until
+from program import Program
+from proxies import Front
 
 PROGRAMS = ROOT / "build/sign-in"
 MISSING = "no Go that is new enough: docker/local/setup-sign-in builds oauth2-proxy"
 COOKIE = "__Host-coworking"
 CLIENT = ("reports", "the-client-s-secret")
-FRONT = """
-daemon off; pid front.pid; error_log stderr crit;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate cert.pem; ssl_certificate_key key.pem;
-        proxy_buffer_size 32k; proxy_busy_buffers_size 64k; proxy_buffers 4 32k;
-        location / {{ proxy_pass http://127.0.0.1:{service}; proxy_set_header Host $http_host; }}
-    }}
-}}
-"""
 
 
 def is_there():
@@ -47,41 +32,6 @@ def settings():
     container, = deployment["spec"]["template"]["spec"]["containers"]
     return {**yaml.safe_load((ROOT / "manifests/sso/configmap.yaml").read_text())["data"],
             **{variable["name"]: variable["value"] for variable in container["env"]}}
-
-
-def make_certificate(folder, certificate="cert.pem", key="key.pem"):
-    """A certificate for localhost that it signs itself, and its key."""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder / key,
-                    "-out", folder / certificate], check=True, capture_output=True)
-
-
-class Program:
-    """A process with a folder of its own, which ends with it."""
-
-    def __init__(self, prefix):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"coworking-test-{prefix}."))
-        self.process = None
-
-    def start(self, command, **options):
-        """Starts it; its error output goes to a file."""
-        with (self.folder / "errors").open("ab") as errors:
-            self.process = subprocess.Popen(command, cwd=self.folder, stderr=errors, **options)
-
-    def output(self):
-        """What it has written."""
-        return (self.folder / "errors").read_text()
-
-    def stop(self):
-        """Ends it."""
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)
-
-    def close(self):
-        """Ends it and removes its files."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Provider(Program):
@@ -116,13 +66,13 @@ class SignIn(Program):
         (self.folder / "cookie-secret").write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
         self.resume()
 
-    def resume(self, **changes):
+    def resume(self):
         """Starts it, again if it has been stopped."""
         variables = {**settings(), "OAUTH2_PROXY_HTTP_ADDRESS": self.address,
                      "OAUTH2_PROXY_CLIENT_SECRET_FILE": str(self.folder / "client-secret"),
                      "OAUTH2_PROXY_COOKIE_SECRET_FILE": str(self.folder / "cookie-secret"),
                      "OAUTH2_PROXY_OIDC_ISSUER_URL": self.provider.issuer, "OAUTH2_PROXY_CLIENT_ID": CLIENT[0],
-                     "OAUTH2_PROXY_REDIRECT_URL": f"https://localhost:{self.front_port}/oauth2/callback", **self.changes, **changes}
+                     "OAUTH2_PROXY_REDIRECT_URL": f"https://localhost:{self.front_port}/oauth2/callback", **self.changes}
         self.start([PROGRAMS / "oauth2-proxy"], env={"PATH": os.environ["PATH"], **variables}, stdout=subprocess.DEVNULL)
         wait_until(lambda: self.answers() or self.process.poll() is not None, 30, "oauth2-proxy")
         assert self.process.poll() is None, self.output()
@@ -134,21 +84,6 @@ class SignIn(Program):
                 return response.status == 200
         except OSError:
             return False
-
-
-class Front(Program):
-    """HTTPS before a service, as a load balancer ends it."""
-
-    def __init__(self, service_port, port):
-        super().__init__("front")
-        self.port = port
-        make_certificate(self.folder)
-        (self.folder / "front.conf").write_text(FRONT.format(port=port, service=service_port))
-        self.start([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", f"{self.folder}/", "-c", "front.conf", "-e", "stderr", "-g",
-                    "worker_processes 1;"])
-        wait_until(lambda: (self.folder / "front.pid").exists() or self.process.poll() is not None, 10, "the HTTPS server")
-        assert self.process.poll() is None, self.output()
-        self.url = f"https://localhost:{port}"
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
