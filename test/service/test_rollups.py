@@ -184,6 +184,55 @@ def test_a_writer_s_search_path_does_not_matter(database):
         check_exact(database)
 
 
+def test_the_trigger_runs_no_operator_of_a_writer_s(database):
+    """The trigger's function runs with the keeper's rights and the writer's search_path."""
+    database.execute(f"GRANT CREATE ON DATABASE {database.name} TO {database.writer['user']}")
+    with database.connect(**database.writer) as connection:
+        connection.execute("""
+            CREATE SCHEMA planted;
+            GRANT USAGE ON SCHEMA planted TO PUBLIC;
+            CREATE TABLE planted.ran (operator text, who name);
+            GRANT INSERT ON planted.ran TO PUBLIC;
+            SET search_path = planted, pg_catalog;
+            DO $do$
+            DECLARE
+              operator record;
+            BEGIN
+              FOR operator IN
+                SELECT o.oprname AS name, o.oprleft::regtype AS l, o.oprright::regtype AS r, o.oprresult::regtype AS result
+                  FROM pg_operator AS o
+                 WHERE o.oprname IN ('=', '<>', '<', '<=', '>', '>=', '+', '-', '||')
+                   AND o.oprleft::regtype::text || o.oprright::regtype::text !~ 'any|record|unknown'
+                   AND o.oprleft <> 0 AND o.oprnamespace = 'pg_catalog'::regnamespace
+                   AND o.oprresult IN ('bool'::regtype, 'text'::regtype, 'int8'::regtype)
+              LOOP
+                EXECUTE format($f$
+                  CREATE FUNCTION planted.%4$I(%1$s, %2$s) RETURNS %3$s LANGUAGE plpgsql AS $body$
+                  BEGIN
+                    INSERT INTO planted.ran VALUES (%4$L, current_user);
+                    RETURN NULL;
+                  END
+                  $body$;
+                  CREATE OPERATOR planted.%4$s (LEFTARG = %1$s, RIGHTARG = %2$s, FUNCTION = planted.%4$I)
+                $f$, operator.l, operator.r, operator.result, operator.name);
+              END LOOP;
+            END
+            $do$;
+            SELECT 1 = 2, 'x'::name <> 'y'""")
+        ran = connection.execute("SELECT operator FROM ran ORDER BY 1")
+        assert ran == [("<>",), ("=",)]
+        connection.execute("DELETE FROM ran WHERE operator OPERATOR(pg_catalog.<>) ''")
+        connection.execute(f"""
+            INSERT INTO public.tokens ({COLUMNS}) VALUES (1, 'x', '2024-02-28 10:00', '2024-02-28 10:01');
+            UPDATE public.tokens SET used_at = created_at;
+            DELETE FROM public.tokens WHERE id OPERATOR(pg_catalog.>) 300""")
+        assert connection.execute("SELECT operator, who FROM ran ORDER BY 1, 2") == []
+        check_exact(database)
+        database.execute("ALTER TABLE tokens ALTER COLUMN id TYPE bigint")  # so that the function has to EXECUTE
+        connection.execute("UPDATE public.tokens SET used_at = created_at WHERE id OPERATOR(pg_catalog.<) 9")
+        assert connection.execute("SELECT operator, who FROM ran ORDER BY 1, 2") == []
+
+
 # {n} makes each statement write a token of its own, with the same user, day and hour.
 SIDE_BY_SIDE = [
     f"INSERT INTO tokens ({COLUMNS}) VALUES (3, 'x', '2024-02-28 10:0{{n}}', '2024-02-28 10:10')",
