@@ -231,6 +231,8 @@ def test_the_trigger_runs_no_operator_of_a_writer_s(database):
         database.execute("ALTER TABLE tokens ALTER COLUMN id TYPE bigint")  # so that the function has to EXECUTE
         connection.execute("UPDATE public.tokens SET used_at = created_at WHERE id OPERATOR(pg_catalog.<) 9")
         assert connection.execute("SELECT operator, who FROM ran ORDER BY 1, 2") == []
+    rebuild(database)
+    check_exact(database)
 
 
 # {n} makes each statement write a token of its own, with the same user, day and hour.

@@ -80,7 +80,7 @@ class Service:
 
     def events(self, name, **members):
         """The log's lines of one event, as objects, that have these members."""
-        parsed = [json.loads(line) for line in list(self.log) if line.startswith("{")]
+        parsed = [json.loads(line) for line in list(self.log) if line.startswith("{") and name in line]
         return [line for line in parsed if line["event"] == name and members.items() <= line.items()]
 
     def directory(self):
