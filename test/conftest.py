@@ -10,6 +10,7 @@ from target import IS_POD
 
 TALLY = os.environ.pop("TEST_TALLY", None)  # where test/run wants the counts; not for a run that a test starts
 ONLY = set(json.loads(os.environ.pop("TEST_ONLY", "[]")))  # the tests that test/run runs again; empty for all
+os.environ.pop("TEST_REPORTS", None)  # test/run's own: what a test runs would write over its files
 environment.scrub()
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -151,6 +151,16 @@ def test_cloudwatch_reads_what_the_programs_log(path):
     assert {field for field in fields if f'"{field.removesuffix("_ms")}"' not in sources} == set()
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_cloudwatch_counts_only_lines_of_the_container_that_writes_them(path):
+    writers = {"access": "nginx", "usage": "logger"}
+    text = re.sub(r"\s+", " ", path.read_text())
+    conditions = re.findall(r'(\S+ \S+ \S+ \S+) \S*log_processed\.event = "(\w+)"', text)
+    assert len(conditions) == text.count("log_processed.event") > 0
+    for before, event in conditions:
+        assert f'kubernetes.container_name = "{writers[event]}"' in before
+
+
 def test_the_alarm_covers_all_failures_of_rollups():
     pattern = re.findall(r'log_processed\.rollups = "([^"]+)"', (MANIFESTS / "cloudwatch/metrics.yaml").read_text())
     assert pattern == ["set aside", "failed"]

@@ -35,9 +35,13 @@ backend pods
     balance roundrobin
     option httpchk GET /readiness_check
     http-check expect status 200
-    default-server check inter 2s fall 2 rise 2
-    server blue  127.0.0.1:{blue}
-    server green 127.0.0.1:{green}
+    default-server inter 2s fall 2 rise 2
+    server blue  127.0.0.1:{blue} check
+    server green 127.0.0.1:{green} check
+    # While no target is healthy, a network load balancer sends to all of them.
+    option allbackups
+    server blue-unhealthy  127.0.0.1:{blue} backup
+    server green-unhealthy 127.0.0.1:{green} backup
 """
 
 
@@ -60,7 +64,7 @@ class LoadBalancer(Service):
             connection.sendall(b"show stat\n")
             table = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
         rows = csv.DictReader(table.removeprefix("# ").splitlines())
-        return {row["svname"] for row in rows if row["pxname"] == "pods" and row["status"] == "UP"} - {"BACKEND"}
+        return {row["svname"] for row in rows if row["pxname"] == "pods" and row["status"] == "UP"} & {"blue", "green"}
 
     def close(self):
         """Ends it."""

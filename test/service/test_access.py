@@ -1,12 +1,14 @@
 """Who is let in: with a file of keys nobody but the probes gets an answer without one; who asked stands in the log once proved."""
 
+import contextlib
 import itertools
+import socket
 import time
 
 import law
 import pytest
 from access import CLOSED, FILES, METHODS, NOTHING, PROBES, is_refused
-from keys import Key, basic, key_of_tests
+from keys import Key, basic, key_of_tests, sign
 from load import Load
 from postgres import wait_until
 from target import IS_POD
@@ -63,13 +65,47 @@ def test_the_hash_is_no_key(closed):
     assert is_refused(closed.request(law.DAILY_USAGE, headers=basic("tests", KEY.line.strip().partition(":")[2])))
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2Jb", "x" * 65, "a b", "\x85", 'a"b', "é", "{SSHA}"])
+@pytest.mark.parametrize("name", ["\n", "a\nb", "a\x1b[2Jb", "x" * 65, "a b", "\x85", 'a"b', "é", "{SSHA}"])
 def test_a_name_does_not_get_into_a_log(closed, name):
     identity = next(names)
     answer = closed.request(law.DAILY_USAGE, headers={"X-Request-Id": identity, **basic(f"{name}zzyzx", "wrong")})
     assert is_refused(answer)
     wait_until(lambda: closed.events("access", request_id=identity), 20, "the access log's line")
     assert not [line for line in [*closed.log, *closed.errors] if "zzyzx" in line]
+
+
+def test_a_name_may_not_end_with_a_new_line(closed):
+    closed.request("/zzyzx", headers=basic("zzyzx\n", "wrong"))
+    closed.request("/last", headers=basic("last", "wrong"))
+    wait_until(lambda: any('"last"' in line for line in closed.errors), 20, "nginx's error log")
+    assert not any("zzyzx" in line for line in closed.errors)
+
+
+@pytest.mark.parametrize("path", ["/problem", "/%70roblem", "/api/reports/../../problem", law.DAILY_USAGE])
+@pytest.mark.parametrize("headers", [{"Referer": "\xffzzyzx"}, {"Referer": "\x1bzzyzx", **basic("tests", "wrong")}],
+                         ids=["no key", "a wrong one"])
+def test_bytes_that_may_not_be_logged(closed, path, headers):
+    assert closed.request(path, headers=headers).status == 400
+    assert not [line for line in closed.errors if "zzyzx" in line]
+
+
+@pytest.mark.skipif(IS_POD, reason="a pod sees one address")
+@pytest.mark.parametrize("path, number", [(f"{law.DAILY_USAGE}?from=2024-01-01", 64), (law.USER_VISITS, 64)])
+def test_who_is_refused_takes_nobody_s_place(closed, path, number):
+    """nginx waits for the rest of a request that it has refused; such requests do not count for the limits of a client."""
+    def connect():
+        connection = socket.create_connection(("127.0.0.1", closed.port), timeout=15, source_address=("127.0.0.5", 0))
+        stack.callback(connection.close)
+        return connection
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(number):
+            connection = connect()
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 16000\r\n\r\nx".encode())
+            assert connection.recv(65536).startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 429 "))
+        connection = connect()
+        connection.sendall(sign(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode(), KEY.field))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "same-origin"])

@@ -62,10 +62,10 @@ def image_folder():
         for name in ("run", "tmp", "nginx"):
             (folder / name).mkdir()
         # nginx 1.22 of Debian 12 cannot pass connections on.
-        for name, source in (("nginx", "nginx"), ("clients", "clients"), ("open", "open"), ("access", "open"),
-                             ("listen", "ports"), ("ports_ipv6", "ports_ipv6")):
-            text = (ROOT / f"nginx/{source}.conf").read_text()
-            (folder / f"nginx/{name}.conf").write_text(text.replace("/app/", f"{folder}/"))
+        for path in set(ROOT.glob("nginx/*.conf")) - {ROOT / "nginx/connections.conf"}:
+            (folder / "nginx" / path.name).write_text(path.read_text().replace("/app/", f"{folder}/"))
+        for name, source in (("access", "open"), ("listen", "ports")):
+            shutil.copy(folder / f"nginx/{source}.conf", folder / f"nginx/{name}.conf")
         if UNPRIVILEGED:
             subprocess.run(["chown", "-R", "www-data:www-data", folder], check=True)
         yield folder

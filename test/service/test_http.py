@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import threading
+import time
 
 import law
 import pytest
@@ -159,9 +160,31 @@ def test_a_body_does_not_save_a_post(service, fields):
     check_problem(answer, 405, detail=True)
 
 
-def test_a_get_may_have_a_body(service):
-    answer = service.request(DAILY_USAGE, body=b"hello")
-    assert (answer.status, answer.json()) == (200, {"2024-03-01": 2, "2024-03-02": 1, "2024-03-04": 1})
+@pytest.mark.parametrize("path", [DAILY_USAGE, USER_VISITS, "/openapi.json", "/health_check", "/readiness_check", "/api/nope"])
+@pytest.mark.parametrize("fields", ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+def test_a_get_may_have_no_body(service, path, fields):
+    problem = check_problem(exchange(service, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}".encode()), 413)
+    assert problem["detail"] == "a request may have no body"
+    assert exchange(service, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())[0] != 413
+
+
+@pytest.mark.parametrize("path", [DAILY_USAGE, "/health_check", "/", "/nope"])
+def test_nobody_waits_for_a_body(service, path):
+    """A client that sends one byte at a time would otherwise keep its connection for hours."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=15) as connection:
+        connection.sendall(sign(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 8192\r\n\r\n".encode(), service.key))
+        received, deadline = b"", time.monotonic() + 14  # lingering_time and some
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < deadline:
+                connection.sendall(b"x")
+                connection.settimeout(0.3)
+                with contextlib.suppress(TimeoutError):
+                    chunk = connection.recv(65536)
+                    received += chunk
+                    if not chunk:
+                        break
+        assert received.startswith((b"HTTP/1.1 405 ", b"HTTP/1.1 404 "))
+        assert time.monotonic() < deadline, "the connection stays open"
 
 
 @pytest.mark.parametrize("path", [

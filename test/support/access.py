@@ -5,7 +5,8 @@ from reports import REPORTS
 PROBES = ["/nginx_check", "/health_check", "/readiness_check"]
 FILES = ["/", "/index.html", "/app.js", "/style.css", "/icon.svg"]
 NOTHING = ["/nope", "/problem", "/%70roblem", "/none", "/api", "/api/", "/api/nope", "/api/reports", "/app.js/", "/nginx", "/access/keys",
-           "/nginx/keys.conf", "/www/app.js", "/problem?a=1", "//problem", "/x/../problem"]
+           "/nginx/keys.conf", "/www/app.js", "/problem?a=1", "//problem", "/x/../problem",
+           "/app.js%0a", "/index.html%0A", "/health_check%0a", "/api/%0a"]
 CLOSED = [*FILES, *REPORTS, "/api/reports/", "/openapi.json", *NOTHING]
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "NOPE"]
 
