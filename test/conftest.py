@@ -6,6 +6,7 @@ import pathlib
 
 import environment
 import pytest
+from service import Service
 from target import IS_POD
 
 TALLY = os.environ.pop("TEST_TALLY", None)  # where test/run wants the counts; not for a run that a test starts
@@ -87,6 +88,15 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             item.add_marker(pytest.mark.xdist_group(group_of(item)))
         items.sort(key=rank)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):  # pylint: disable=unused-argument
+    """Shows with a failure what the services that run have written."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        report.sections += [(f"service at port {service.port}", service.last_lines()) for service in Service.running]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -44,6 +44,7 @@ class Service:
 
     key = {}  # the header field that each request carries
     keys_file = None
+    running = set()  # all that have not been stopped, whose lines explain a failure
 
     def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, prefix=(), keys=None, **variables):
         if keys is not None:
@@ -61,6 +62,7 @@ class Service:
                         for pair in ((self.process.stdout, self.log), (self.process.stderr, self.errors)) if pair[0]]
         for reader in self.readers:
             reader.start()
+        self.running.add(self)
         if wait:
             try:
                 wait_until(lambda: self._is_up() or self.process.poll() is not None, 30, "the service's start")
@@ -130,6 +132,11 @@ class Service:
                 received += chunk
             return received
 
+    def last_lines(self):
+        """The last lines that it wrote, but for those of the access log."""
+        lines = [line for line in list(self.log) if '"event":"access"' not in line]
+        return "".join([*lines[-20:], *self.errors[-20:]])
+
     @property
     def ended(self):
         """Whether it has been stopped."""
@@ -151,6 +158,7 @@ class Service:
         self.told = time.monotonic()
         self.process.send_signal(number)
         self.process.wait(seconds)
+        self.running.discard(self)
         for reader in self.readers:
             reader.join(5)
         self._remove_keys()
@@ -177,6 +185,7 @@ class Service:
             except ProcessLookupError:
                 pass
         self.process.wait()
+        self.running.discard(self)
         self._remove_keys()
 
 
