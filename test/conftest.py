@@ -66,9 +66,11 @@ def is_needless(item):
 
 
 def group_of(item):
-    """Tests of one group run in one process: a file's, on one build, which share servers. Those of test/pod share all."""
+    """Tests of one group run in one process: a file's, on one build, which share servers. Most of test/pod share all."""
     if "pod" in item.path.parts:
-        return f"pods-{item.callspec.id}" if item.path.stem == "test_service_cases" else "pods"
+        if item.path.stem == "test_service_cases":
+            return f"pods-{item.callspec.id}"
+        return "pods-pipeline" if item.path.stem == "test_pipeline" else "pods"
     return f"{item.path.stem}-{build_of(item)}".rstrip("-")
 
 

@@ -72,8 +72,10 @@ class Probes(Background):
 
 
 def our_pids(service):
-    """The processes that must survive a fault: nginx, the workers of both pools, their supervisors."""
-    return sorted(service.pids("analytics-fcgi") + service.pids("nginx") + service.pids("multiwatch"))
+    """The processes that must survive a fault: nginx, the workers of both pools, their supervisors. Looks twice, since a
+    child of a supervisor has its name until it runs another program."""
+    first, second = ({pid for name in ("analytics-fcgi", "nginx", "multiwatch") for pid in service.pids(name)} for _ in range(2))
+    return sorted(first & second)
 
 
 def is_open(port):

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 HOME = pathlib.Path(__file__).resolve().parents[2] / "build/home"  # empty: no .pgpass, no .postgresql, no .npmrc
-ORIGINAL = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+ORIGINAL = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "TEST_"))}
 # Without PYTEST_ADDOPTS the processes of xdist, which read it themselves, would run all tests where it chooses a few.
 KEPT = {"PATH", "PYTEST_ADDOPTS", "USER", "LOGNAME", "SHELL", "TERM", "SSL_CERT_FILE", "XDG_RUNTIME_DIR"}
 KEPT_PREFIX = "TEST_"
