@@ -159,7 +159,7 @@ def test_a_script_with_a_key(closed):
 
 @pytest.mark.parametrize("path, method, status", [
     (law.DAILY_USAGE, "GET", 200), (law.DAILY_USAGE, "POST", 405), (f"{law.DAILY_USAGE}?a=b", "GET", 400), ("/", "GET", 200),
-    ("/app.js", "OPTIONS", 204), ("/nope", "GET", 404), ("/api/nope", "GET", 404)])
+    ("/app.js", "OPTIONS", 204), ("/nope", "GET", 404), ("/problem", "GET", 404), ("/api/nope", "GET", 404)])
 def test_who_asked_is_in_the_log(closed, path, method, status):
     identity = next(names)
     assert closed.request(path, method, headers={**KEY.field, "X-Request-Id": identity}).status == status
