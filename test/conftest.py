@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):  # pylint: disable=unused-argument
-    """Shows with a failure what the services that run have written."""
+    """Adds to a failure what the running services have written."""
     outcome = yield
     report = outcome.get_result()
     if report.failed:

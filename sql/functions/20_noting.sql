@@ -26,9 +26,9 @@ $body$;
 -- of a row, and statements inside other triggers fire this one as well. The owner of tokens may put further
 -- triggers with this function on the table; only the one with our name notes, since a table has one of a name.
 --
--- The function runs with the writer's search_path: SET search_path = '' would double its cost for a write
--- that needs no note. So every name carries its schema, operators too. NULLIF, IN, BETWEEN, IS DISTINCT FROM
--- and CASE with an operand look up an operator by search_path, and have no place here.
+-- The function runs with the writer's search_path: SET search_path = '' would make it half as expensive again
+-- for a write that needs no note. So every name, operators included, is qualified with its schema. NULLIF, IN,
+-- BETWEEN, IS DISTINCT FROM and CASE with an operand must not be used: they find their operator by search_path.
 CREATE OR REPLACE FUNCTION coworking_analytics_keeper.note_change()
 RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

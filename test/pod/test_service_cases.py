@@ -8,14 +8,13 @@ from environment import outward
 from postgres import ROOT
 
 # Left out: tests that start or break processes of this machine; tests that start without a usable database, for
-# which a pod's migration waits (test_misconfiguration.py); 2,000 clients at once, with which half a processor
-# cannot answer health checks in time; and variants of a fault that differ in nothing which a pod would show.
+# which a pod's migration waits (test_misconfiguration.py); and 2,000 clients at once, with which half a processor
+# cannot answer health checks in time.
 CASES = {
     "test_access.py": "test_",
     "test_http.py": "not pool_that_is_gone and not nothing_leaks and not unreachable "
                     "and not readiness_failed_is_not_a_problem and not rows_of_another_server",
-    "test_faults.py": "not not_there_at_start and not of_no_use and not however_many_wait"
-                      " and not 64-2000 and not 8-5000 and not immediate",
+    "test_faults.py": "not not_there_at_start and not of_no_use and not however_many_wait",
 }
 ALONE = ["test_faults.py"]  # asserts deadlines, which half a processor keeps only if nobody else takes it
 

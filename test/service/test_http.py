@@ -164,7 +164,7 @@ def test_a_body_does_not_save_a_post(service, fields):
 @pytest.mark.parametrize("fields", ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
 def test_a_get_may_have_no_body(service, path, fields):
     problem = check_problem(exchange(service, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}".encode()), 413)
-    assert problem["detail"] == "a request may have no body"
+    assert problem["detail"] == "requests must not have a body"
     assert exchange(service, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())[0] != 413
 
 

@@ -12,7 +12,8 @@ from test_http import TITLES, check_problem, exchange
 pytestmark = pytest.mark.one_build("sanitized")
 
 TITLES[421] = "Misdirected Request"
-PATHS = ["/", "/app.js", DAILY_USAGE, f"{DAILY_USAGE}?every=week", "/openapi.json", "/api/reports/", "/nope", "/api/nope"]
+PATHS = ["/", "/app.js", DAILY_USAGE, f"{DAILY_USAGE}?every=week", "/openapi.json", "/api/reports/", "/nope", "/api/nope",
+         "/x:a1", "/x:1a/health_check"]
 CHECKS = ["/nginx_check", "/health_check", "/readiness_check"]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 NAMES = "Reports.example.org, *.example.com\n[2001:db8::1] 192.0.2.7"

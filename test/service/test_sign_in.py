@@ -276,7 +276,7 @@ def test_nobody_is_named_who_has_proved_nothing(build):
 @pytest.mark.parametrize("query", ["error=x%0aFORGED", "error=x%1bFORGED", "error=x%C2%85FORGED", "error=FORGED", "code=x%0AFORGED&state=a",
                                    "code=x&state=a%0dFORGED", "code=x&rd=//y%0aFORGED", "code=x&rd=/FORGED", "FORGED"])
 def test_no_client_writes_into_oauth2_proxy_s_log(house, query):
-    assert house.service.request(f"/oauth2/callback?{query}").status in (400, 403)
+    assert house.service.request(f"/oauth2/callback?{query}").status == 400
     assert house.service.request(f"/oauth2/static/?rd=//%0a{query}").status == 401
     assert "FORGED" not in house.sign_in.output()
 
@@ -287,13 +287,14 @@ def test_oauth2_proxy_gets_the_paths_that_nginx_has_understood(house, path):
     assert house.service.request(path).status == 404
 
 
-@pytest.mark.parametrize("path", ["/oauth2/static/", "/oauth2/static/css/", "/oauth2/static", "/oauth2/callback/", "/oauth2/callback#x",
+@pytest.mark.parametrize("path", ["/oauth2/static/", "/oauth2/static/css/", "/oauth2/static", "/oauth2/callback/",
                                   "/oauth2/start", "/oauth2/auth", "/oauth2/userinfo", "/oauth2/sign_in", "/ping", "/metrics"])
 def test_the_rest_of_oauth2_proxy_is_closed(house, path):
-    assert house.service.request(path).status in (400, 401)
+    assert is_refused(house.service.request(path))
 
 
-@pytest.mark.parametrize("query", ["", "?code=x", "?code=x&state=", "?code=x&state=b", "?state=b%3Ac", "?error=", "?code=a%2&state=b%3Ac"])
+@pytest.mark.parametrize("query", ["", "#x", "?code=x", "?code=x&state=", "?code=x&state=b", "?state=b%3Ac", "?error=",
+                                   "?code=a%2&state=b%3Ac"])
 def test_a_callback_without_an_answer(house, query):
     answer = house.service.request(f"/oauth2/callback{query}")
     assert answer.status == 400 and "identity provider" in answer.json()["detail"]

@@ -312,5 +312,5 @@ def wait_until(condition, seconds, what):
     while not condition():
         waited = time.monotonic() - started
         assert waited < seconds, f"{what}: not within {seconds} s"
-        time.sleep(max(0.02, min(0.2, waited / 20)))  # asking costs other tests a processor's time
+        time.sleep(max(0.02, min(0.2, waited / 20)))  # asking takes time from other tests
     return time.monotonic() - started

@@ -44,7 +44,7 @@ class Service:
 
     key = {}  # the header field that each request carries
     keys_file = None
-    running = set()  # all that have not been stopped, whose lines explain a failure
+    running = set()  # services that have not ended; what they wrote is shown with a failure
 
     def __init__(self, programs, environment=None, wait=True, output=subprocess.PIPE, prefix=(), keys=None, **variables):
         if keys is not None:
